@@ -1,0 +1,1 @@
+"""Where ECGs and reports come from, and how a batch is made."""

@@ -1,0 +1,98 @@
+"""Augmentations of the eight independent leads that leave an ECG an ECG.
+
+Each takes x (T, 8) in mV, leads in the order of `ecg.INDEPENDENT`, and a NumPy generator.
+"""
+
+import numpy as np
+
+# Dower et al. 1980: rows I, II, V1-V6; columns X (left), Y (down), Z (back)
+DOWER = np.array([
+    [0.632, -0.235, 0.059], [0.235, 1.066, -0.132],
+    [-0.515, 0.157, -0.917], [0.044, 0.164, -1.387], [0.882, 0.098, -1.277],
+    [1.213, 0.127, -0.601], [1.125, 0.127, -0.086], [0.831, 0.076, 0.230],
+])  # fmt: skip
+_INVERSE = np.linalg.pinv(DOWER)
+
+
+def rotation(degrees_xyz) -> np.ndarray:
+    """Rotation matrix about X, then Y, then Z."""
+    m = np.eye(3)
+    for axis, angle in enumerate(np.deg2rad(degrees_xyz)):
+        c, s = np.cos(angle), np.sin(angle)
+        i, j = [(1, 2), (2, 0), (0, 1)][axis]
+        turn = np.eye(3)
+        turn[i, i] = turn[j, j] = c
+        turn[i, j], turn[j, i] = -s, s
+        m = turn @ m
+    return m
+
+
+def rotate_heart(x_T8: np.ndarray, degrees_xyz) -> np.ndarray:
+    """Turns the dipole part of the signal (Dower there and back); what no dipole explains stays as it is."""
+    dipole = x_T8 @ _INVERSE.T
+    return x_T8 + dipole @ (rotation(degrees_xyz) - np.eye(3)).T @ DOWER.T
+
+
+def random_rotation(x_T8: np.ndarray, rng: np.random.Generator, sd: float = 8.0) -> np.ndarray:
+    """A small turn, standard deviation `sd` degrees about each axis: another chest, the same heart."""
+    return rotate_heart(x_T8, rng.normal(0, sd, 3))
+
+
+def random_gain(x_T8: np.ndarray, rng: np.random.Generator, low: float = 0.75, high: float = 1.33) -> np.ndarray:
+    """One factor for the whole record, log-uniform, and a few per cent on each chest lead; I and II share theirs,
+    as one amplifier error would break no law of the limb leads."""
+    per_lead = np.concatenate([np.ones(2), rng.uniform(0.93, 1.07, 6)])
+    return x_T8 * np.exp(rng.uniform(np.log(low), np.log(high))) * per_lead
+
+
+def random_crop(x_TL: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:
+    """`samples` consecutive samples; ValueError if the record is shorter."""
+    if len(x_TL) < samples:
+        raise ValueError(f"a record of {len(x_TL)} samples is shorter than the crop of {samples}")
+    start = rng.integers(len(x_TL) - samples + 1)
+    return x_TL[start : start + samples]
+
+
+def retime(x_T8: np.ndarray, peaks: np.ndarray, rate: float, samples: int, rng: np.random.Generator,
+           stretch: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """The same beats at another rate: only the pause after T is stretched or shortened, QRS and T keep their width.
+
+    The record is cut 250 ms before each R peak into beats, the piece of each beat after 55 % of its length is
+    resampled to make RR `stretch` times as long, beats are joined from a random one on (going round), and
+    `samples` are returned from a random place in its first beat, with the new peaks. Joins are levelled, so no
+    step appears. A record with fewer than four peaks comes back as it is, at the given length.
+    """
+    before = round(0.25 * rate)
+    cuts = [p - before for p in peaks if p - before >= 0]
+    if len(cuts) < 4:
+        return x_T8[:samples], peaks[peaks < samples]
+    beats = [_stretch(x_T8[a:b], stretch) for a, b in zip(cuts[:-1], cuts[1:])]
+    first, pieces, found, length, number = int(rng.integers(len(beats))), [], [], 0, 0
+    offset = int(rng.integers(len(beats[first])))
+    while length < offset + samples:
+        beat = beats[(first + number) % len(beats)]
+        found.append(length + before)
+        pieces.append(_level(beat, pieces[-1][-1] if pieces else beat[0], round(0.08 * rate)))
+        length, number = length + len(beat), number + 1
+    joined, found = np.concatenate(pieces)[offset : offset + samples], np.array(found) - offset
+    return joined, found[(found >= 0) & (found < samples)]
+
+
+def _stretch(beat: np.ndarray, factor: float) -> np.ndarray:
+    """Stretches the part after 55 % of the beat so that the whole becomes `factor` times as long (at least 60 % of the part stays)."""
+    keep = round(0.55 * len(beat))
+    rest = len(beat) - keep
+    wanted = max(round(len(beat) * factor) - keep, round(0.6 * rest), 2)
+    place = np.linspace(0, rest - 1, wanted)
+    low = np.minimum(place.astype(int), rest - 2)
+    part = place - low
+    tail = beat[keep:]
+    return np.concatenate([beat[:keep], (1 - part)[:, None] * tail[low] + part[:, None] * tail[low + 1]])
+
+
+def _level(beat: np.ndarray, start: np.ndarray, samples: int) -> np.ndarray:
+    """Fades the difference between the last join and this beat's first sample out over `samples`."""
+    fade = np.zeros(len(beat))
+    n = min(samples, len(beat))
+    fade[:n] = 0.5 + 0.5 * np.cos(np.pi * np.arange(n) / n)
+    return beat + fade[:, None] * (start - beat[0])

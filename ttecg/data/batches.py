@@ -1,0 +1,95 @@
+"""A batch is a pure function of (seed, step): which records, and how they are augmented.
+
+Rows are drawn with replacement, a source by its weight and a record uniformly, so nothing but the step is needed
+to go on after an interruption, and each host makes only its own rows.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where training ECGs come from, written "PATH", "PATH@WEIGHT", "simulator" or "simulator:COUNT@WEIGHT".
+
+    PATH is a prepared set (`ttecg data prepare`, `ttecg data simulate`); "simulator" makes COUNT different ECGs as
+    they are needed. WEIGHT is the relative share of the rows of a batch.
+    """
+
+    path: str
+    weight: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> "Source":
+        path, at, weight = text.rpartition("@")
+        try:
+            source = cls(path, float(weight)) if at else cls(text)
+        except ValueError:
+            raise ValueError(f"source {text!r}: the weight after @ must be a number") from None
+        if not source.weight > 0:
+            raise ValueError(f"source {text!r}: the weight must be positive")
+        return source
+
+    def open(self, split: str) -> Sequence:
+        """A random-access sequence of ECGs."""
+        name, _, count = self.path.partition(":")
+        if name == "simulator":
+            from ttecg.data.simulated import Simulated
+
+            if count and not count.isdigit() or count == "0":
+                raise ValueError(f"source {self.path!r}: simulator:COUNT takes a positive whole number")
+            return Simulated(int(count or 2000), split)
+        from ttecg.data.dataset import open_dataset
+
+        return open_dataset(self.path, split)
+
+
+def open_sources(texts: Sequence[str], split: str) -> tuple[list[Sequence], "Mixture"]:
+    """The sequences of ECGs that a config names, and how to draw from them; sources without this split are left out."""
+    sources = [Source.parse(t) for t in texts]
+    opened = [(s.open(split), s.weight) for s in sources]
+    opened = [(records, weight) for records, weight in opened if len(records)]
+    if not opened:
+        raise ValueError(f"no source of {', '.join(texts) or '(none)'} has records in its {split} split")
+    records, weights = zip(*opened)
+    return list(records), Mixture([len(r) for r in records], weights)
+
+
+def row_rng(seed: int, step: int, row: int) -> np.random.Generator:
+    """The generator of one row of one step; independent of batch size per host and of history."""
+    return np.random.default_rng((seed, step, row))
+
+
+def host_rows(batch: int, shard: tuple[int, int]) -> range:
+    """The global row numbers that host shard[0] of shard[1] makes."""
+    index, count = shard
+    if batch % count:
+        raise ValueError(f"a batch of {batch} cannot be split over {count} hosts")
+    return range(index * batch // count, (index + 1) * batch // count)
+
+
+class Mixture:
+    """Draws (source number, record number) by the sources' weights."""
+
+    def __init__(self, sizes: Sequence[int], weights: Sequence[float]):
+        self.sizes = tuple(sizes)
+        self._edges = np.cumsum(np.asarray(weights, float)) / np.sum(weights)
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, int]:
+        source = int(np.searchsorted(self._edges, rng.random(), side="right").clip(0, len(self.sizes) - 1))
+        return source, int(rng.integers(self.sizes[source]))
+
+
+def batch(make_row: Callable[[np.random.Generator], dict], seed: int, size: int, step: int,
+          shard: tuple[int, int] = (0, 1)) -> dict[str, np.ndarray]:
+    """Rows made by `make_row(rng)`, stacked: {name: (rows of this host, ...)}."""
+    rows = [make_row(row_rng(seed, step, r)) for r in host_rows(size, shard)]
+    return {k: np.stack([r[k] for r in rows]) for k in rows[0]}
+
+
+def batches(make_row, seed: int, size: int) -> Callable[[int, tuple[int, int]], dict[str, np.ndarray]]:
+    """`batch` as a function of (step, shard)."""
+    return functools.partial(batch, make_row, seed, size)

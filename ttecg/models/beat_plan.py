@@ -1,0 +1,88 @@
+"""The beat plan: when the ventricles beat, as tokens, and where each code frame stands in its beat.
+
+A plan is R slots of RR intervals in bins of 10 ms. The first is the time from the start of the record to the first
+R peak, each further one the time to the next peak, then END; the rest is padding.
+"""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+BIN = 0.010  # seconds
+BINS = 300  # longest interval 2.99 s
+END, PAD, START = BINS, BINS + 1, BINS + 2
+VOCAB = BINS + 3
+SLOTS = 40  # 10 s at 230 beats per minute, and END
+
+
+def encode(peaks_s: np.ndarray) -> np.ndarray:
+    """R-peak times in seconds, ascending, to (SLOTS,) int32 tokens. Peaks beyond the last slot are dropped.
+
+    Times are rounded, not intervals, so no error adds up; a pause longer than the longest bin is shortened.
+    """
+    ticks = np.round(np.asarray(peaks_s, float) / BIN).astype(int)[: SLOTS - 1]
+    intervals = np.diff(ticks, prepend=0).clip(0, BINS - 1)
+    return np.concatenate([intervals, [END], np.full(SLOTS - 1 - len(intervals), PAD)]).astype(np.int32)
+
+
+def decode(tokens: np.ndarray) -> np.ndarray:
+    """(SLOTS,) tokens to R-peak times in seconds."""
+    tokens = np.asarray(tokens)
+    stop = np.flatnonzero(tokens >= END)
+    return np.cumsum(tokens[: stop[0] if len(stop) else len(tokens)]) * BIN
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """Where frames stand in their beats; arrays (B, N), times in seconds, `has_*` say what is known.
+
+    since: time since the last R peak; until: time to the next one; before: the RR interval that ended at the last
+    peak; around: the RR interval that holds the frame.
+    """
+
+    since: jnp.ndarray
+    until: jnp.ndarray
+    before: jnp.ndarray
+    around: jnp.ndarray
+    has_last: jnp.ndarray
+    has_next: jnp.ndarray
+    has_before: jnp.ndarray
+
+
+def phase(plan_BxR, centres_N) -> Phase:
+    """The phase of frames with these centre times (seconds) under a plan (B, R) of tokens."""
+    real = plan_BxR < END
+    real = jnp.cumprod(real, axis=1).astype(bool)
+    times = jnp.where(real, jnp.cumsum(jnp.where(real, plan_BxR, 0), 1) * BIN, jnp.inf)
+    passed_BxN = jnp.sum(times[:, None, :] <= centres_N[None, :, None], -1)
+    count = real.sum(1)[:, None]
+
+    def at(index):
+        return jnp.take_along_axis(jnp.where(real, times, 0.0), jnp.clip(index, 0, plan_BxR.shape[1] - 1), axis=1)
+
+    last, nxt, older = at(passed_BxN - 1), at(passed_BxN), at(passed_BxN - 2)
+    has_last, has_next, has_before = passed_BxN >= 1, passed_BxN < count, passed_BxN >= 2
+    zero = jnp.zeros_like(last)
+    return Phase(
+        since=jnp.where(has_last, centres_N - last, zero),
+        until=jnp.where(has_next, nxt - centres_N, zero),
+        before=jnp.where(has_before, last - older, zero),
+        around=jnp.where(has_last & has_next, nxt - last, zero),
+        has_last=has_last, has_next=has_next, has_before=has_before,
+    )
+
+
+def features(p: Phase):
+    """(B, N, F) smooth features of a phase: Fourier series of both times from 8 s down to 31 ms, and the two intervals."""
+    frequencies = 2.0 ** np.arange(-3, 5.01, 0.5)
+
+    def waves(t, known):
+        angle = 2 * np.pi * t[..., None] * frequencies
+        # fast components lose meaning away from the peak, where they would only add noise
+        fade = jnp.exp(-0.5 * (t[..., None] * frequencies / 8) ** 2)
+        return jnp.concatenate([jnp.sin(angle) * fade, jnp.cos(angle) * fade], -1) * known[..., None]
+
+    flags = jnp.stack([p.has_last, p.has_next, p.has_before], -1).astype(jnp.float32)
+    intervals = jnp.stack([p.before, p.around], -1)
+    return jnp.concatenate([waves(p.since, p.has_last), waves(p.until, p.has_next), intervals, flags], -1)

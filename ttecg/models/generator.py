@@ -1,0 +1,188 @@
+"""The base generator: one transformer writes a beat plan, then codes, under a prompt.
+
+Sequence: prompt ids (P, padded on the right, padding never attended) | RR tokens (R slots) | N code frames of Q
+residual codes each. A frame is told its phase in the planned beats, and sees, besides the previous frame, the codes
+one RR interval earlier: the same place in the beat before. One patient's beats look alike because of that.
+Codes enter as the tokenizer's own code vectors and leave through them (plus a learned part), so that similar
+waveforms have similar probabilities from the first step on.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from ttecg.models import beat_plan
+from ttecg.models.layers import Buffer, RMSNorm
+from ttecg.models.transformer import BaseBlock, Linear, Trunk
+
+FREE = 64  # width of the learned part of the code head
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratorConfig:
+    """Sizes of the base generator."""
+
+    layers: int = 6
+    width: int = 256
+    heads: int = 4
+    head_dim: int = 64
+    dropout: float = 0.1
+    # prompt ids (conditions and text pieces), and the longest prompt
+    vocab: int = 2104
+    prompt: int = 64
+    # code frames, levels, codes per level, width of a code vector, seconds per frame: the tokenizer's
+    frames: int = 312
+    levels: int = 4
+    codes: int = 1024
+    code_dim: int = 64
+    frame_seconds: float = 0.032
+    # "float32", "bfloat16", or "auto": bfloat16 on GPU and TPU, float32 on CPU
+    compute: str = "auto"
+    # recompute activations in the backward pass: less memory, a third more time
+    remat: bool = False
+
+    def __post_init__(self):
+        if self.compute not in ("auto", "float32", "bfloat16"):
+            raise ValueError(f"compute is 'auto', 'float32' or 'bfloat16', got {self.compute!r}")
+
+    @property
+    def dtype(self):
+        if self.compute == "auto":
+            return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+        return jnp.dtype(self.compute)
+
+    def create(self, rngs: nnx.Rngs) -> "Generator":
+        return Generator(self, rngs=rngs)
+
+
+class Generator(nnx.Module):
+    """See the module's docstring. Methods that end in `_logits` return float32."""
+
+    plan_slots = beat_plan.SLOTS
+
+    def __init__(self, config: GeneratorConfig, *, rngs: nnx.Rngs):
+        self.config, c = config, config
+        self.code_vectors = Buffer(jnp.zeros((c.levels, c.codes, c.code_dim)))  # unit spread of the sum; from the tokenizer
+        self.prompt_table = nnx.Param(0.02 * jax.random.normal(rngs.params(), (c.vocab, c.width)))
+        self.plan_table = nnx.Param(0.02 * jax.random.normal(rngs.params(), (beat_plan.VOCAB, c.width)))
+        self.section = nnx.Param(0.02 * jax.random.normal(rngs.params(), (3, c.width)))
+        inputs = 5 * c.code_dim + 4 + _phase_width()
+        self.frame_in = Linear(inputs, 2 * c.width, rngs=rngs)
+        self.frame_mix = Linear(2 * c.width, c.width, bias=False, rngs=rngs)
+        self.trunk = Trunk(BaseBlock, c.layers, c.width, c.heads, c.head_dim, c.dropout, remat=c.remat, rngs=rngs)
+        self.norm = RMSNorm(c.width)
+        self.plan_head = Linear(c.width, beat_plan.VOCAB, rngs=rngs)
+        self.heads = nnx.List([_CodeHead(c, rngs) for _ in range(c.levels)])
+
+    # --- embeddings: each returns (B, T, D) and the rotary positions (T,) -----------------------------------------
+
+    def embed_prompt(self, prompt_BxP):
+        x = self.prompt_table[...][prompt_BxP] + self.section[...][0]
+        return x.astype(self.config.dtype), jnp.arange(prompt_BxP.shape[1])
+
+    def embed_plan(self, tokens_BxR, first: int = 0):
+        """Inputs of plan slots `first`...: the token before each slot (START for slot 0)."""
+        x = self.plan_table[...][tokens_BxR] + self.section[...][1]
+        return x.astype(self.config.dtype), self.config.prompt + first + jnp.arange(tokens_BxR.shape[1])
+
+    def embed_frames(self, index_n, latents_BxNxD, plan_BxR):
+        """Inputs of frames index_n (n,), given the latents of all frames so far (later ones are not looked at)."""
+        c = self.config
+        p = beat_plan.phase(plan_BxR, (index_n + 0.5) * c.frame_seconds)
+        previous = _tap(latents_BxNxD, jnp.broadcast_to(index_n - 1, p.since.shape), index_n)
+        shift_a = jnp.where(p.has_before, p.before, p.around)
+        shift_b = jnp.where(p.around > 0, p.around, p.before)
+        taps = []
+        for shift in (shift_a, shift_b):
+            place = index_n - shift / c.frame_seconds
+            low = jnp.floor(place).astype(jnp.int32)
+            known = (shift > 0) & (low >= 0)
+            a, b = (_tap(latents_BxNxD, low + d, index_n) * known[..., None] for d in (0, 1))
+            taps += [a, b, jnp.stack([(place - low) * known, known.astype(place.dtype)], -1)]
+        x = jnp.concatenate([previous, *taps, beat_plan.features(p)], -1).astype(c.dtype)
+        x = self.frame_mix(jax.nn.gelu(self.frame_in(x))) + self.section[...][2].astype(c.dtype)
+        return x, c.prompt + self.plan_slots + index_n
+
+    # --- heads ----------------------------------------------------------------------------------------------------
+
+    def plan_logits(self, h):
+        """(B, R, VOCAB); padding and start are impossible."""
+        logits = self.plan_head(self.norm(h)).astype(jnp.float32)
+        return jnp.where(jnp.arange(beat_plan.VOCAB) > beat_plan.END, -1e30, logits)
+
+    def code_logits(self, h, level: int, above_BxNxD):
+        """(B, N, K) of one level, given the summed code vectors of the levels above it."""
+        return self.heads[level](h, above_BxNxD, self.code_vectors[...][level])
+
+    def lookup(self, codes_BxNxQ):
+        """Sum of the code vectors of all levels given, (B, N, code_dim)."""
+        return sum(self.code_vectors[...][q][codes_BxNxQ[..., q]] for q in range(codes_BxNxQ.shape[-1]))
+
+    # --- training -------------------------------------------------------------------------------------------------
+
+    def __call__(self, prompt_BxP, plan_BxR, codes_BxNxQ, key=None):
+        """Teacher forcing. Returns plan logits (B, R, VOCAB) and a list of code logits, one (B, N, K) per level."""
+        c = self.config
+        latents = self.lookup(codes_BxNxQ)
+        frames = jnp.arange(codes_BxNxQ.shape[1])
+        start = jnp.full_like(plan_BxR[:, :1], beat_plan.START)
+        parts = [self.embed_prompt(prompt_BxP), self.embed_plan(jnp.concatenate([start, plan_BxR[:, :-1]], 1)),
+                 self.embed_frames(frames, latents, plan_BxR)]
+        x, positions = jnp.concatenate([x for x, _ in parts], 1), jnp.concatenate([p for _, p in parts])
+        mask = causal(self.visible(prompt_BxP, plan_BxR, len(frames)))
+        h, _ = self.trunk(x, positions, mask, key=key)
+        p, r = prompt_BxP.shape[1], plan_BxR.shape[1]
+        h_frames, above, logits = h[:, p + r :], jnp.zeros_like(latents), []
+        for q in range(c.levels):
+            logits.append(self.code_logits(h_frames, q, above))
+            above = above + self.code_vectors[...][q][codes_BxNxQ[..., q]]
+        return self.plan_logits(h[:, p : p + r]), logits
+
+    @staticmethod
+    def visible(prompt_BxP, plan_BxR, frames: int):
+        """(B, P + R + N): positions that may be attended to. A plan slot's input is the token before it."""
+        before = jnp.pad(plan_BxR[:, :-1], ((0, 0), (1, 0)), constant_values=beat_plan.START)
+        return jnp.concatenate([prompt_BxP != 0, before != beat_plan.PAD,
+                                jnp.ones((prompt_BxP.shape[0], frames), bool)], 1)
+
+
+class _CodeHead(nnx.Module):
+    """Logits of one level: a query against [code vector, its squared length, a learned vector] of every code."""
+
+    def __init__(self, c: GeneratorConfig, rngs: nnx.Rngs):
+        self.norm = RMSNorm(c.width)
+        self.above = Linear(c.code_dim, c.width, bias=False, rngs=rngs)
+        self.wide = Linear(c.width, 2 * c.width, rngs=rngs)
+        self.query = Linear(2 * c.width, c.code_dim + 1 + FREE, scale=0.1, rngs=rngs)
+        self.free = nnx.Param(0.02 * jax.random.normal(rngs.params(), (c.codes, FREE)))
+        self.bias = nnx.Param(jnp.zeros(c.codes))
+
+    def __call__(self, h, above, vectors_KxD):
+        x = self.norm(h) + self.above(above.astype(h.dtype))
+        q = self.query(jax.nn.gelu(self.wide(x))).astype(jnp.float32)
+        spread = jnp.sqrt(jnp.mean(vectors_KxD**2) + 1e-6)
+        book = vectors_KxD / spread
+        keys = jnp.concatenate([book, jnp.sum(book**2, -1, keepdims=True) / book.shape[-1] ** 0.5, self.free[...]], -1)
+        return q @ keys.T + self.bias[...]
+
+
+def _tap(latents_BxNxD, index_Bxn, now_n):
+    """Latents at the given frames; zeros where the frame is before the start or not yet written (>= now)."""
+    known = (index_Bxn >= 0) & (index_Bxn < now_n)
+    picked = jnp.take_along_axis(latents_BxNxD, jnp.clip(index_Bxn, 0, latents_BxNxD.shape[1] - 1)[..., None], axis=1)
+    return picked * known[..., None]
+
+
+def _phase_width() -> int:
+    empty = beat_plan.phase(np.full((1, 2), beat_plan.PAD), np.zeros(1))
+    return beat_plan.features(empty).shape[-1]
+
+
+def causal(visible_BxS):
+    """(B, S, S) mask: each position sees visible positions up to itself (itself always)."""
+    size = visible_BxS.shape[1]
+    lower = np.tril(np.ones((size, size), bool))
+    return (lower & visible_BxS[:, None, :]) | np.eye(size, dtype=bool)

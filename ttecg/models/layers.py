@@ -1,0 +1,101 @@
+"""The layers that several models share: convolutions, norms, gated feed-forward, rotary positions, attention with a cache."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+class Buffer(nnx.Variable):
+    """Model state that is not trained by gradients: codebooks, input scales."""
+
+
+def uniform_fan_in(key, shape, fan_in: int):
+    """Uniform in +-1/sqrt(fan_in), the reference code's default for linear and convolution layers."""
+    bound = fan_in**-0.5
+    return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+
+
+class Conv1d(nnx.Module):
+    """1-D convolution (B, T, C) -> (B, T', C') written as one matrix product over shifted views of the input.
+
+    The backward pass is then matrix products too; on CPU that is several times faster than the gradient of
+    XLA's convolution. pad is (left, right) zeros; the default keeps the length at stride 1.
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, pad: tuple[int, int] | None = None,
+                 rngs: nnx.Rngs):
+        self.size, self.stride = kernel, stride
+        self.pad = ((kernel - 1) // 2, kernel // 2) if pad is None else pad
+        self.kernel = nnx.Param(uniform_fan_in(rngs.params(), (kernel * c_in, c_out), kernel * c_in))
+        self.bias = nnx.Param(uniform_fan_in(rngs.params(), (c_out,), kernel * c_in))
+
+    def __call__(self, x):
+        if self.size > 1:
+            x = jnp.pad(x, ((0, 0), self.pad, (0, 0)))
+            span = x.shape[1] - self.size + 1
+            x = jnp.concatenate([x[:, i : i + span : self.stride] for i in range(self.size)], axis=-1)
+        return x @ self.kernel[...].astype(x.dtype) + self.bias[...].astype(x.dtype)
+
+
+class Upsample2(nnx.Module):
+    """Transposed convolution of kernel 4, stride 2, padding 1: (B, T, C) -> (B, 2T + extra, C'), extra 0 or 1.
+
+    Even outputs see taps 1 and 3, odd ones taps 2 and 0, so it is two matrix products, interleaved.
+    """
+
+    def __init__(self, c_in: int, c_out: int, *, extra: int = 0, rngs: nnx.Rngs):
+        self.extra = extra
+        self.kernel = nnx.Param(uniform_fan_in(rngs.params(), (4, c_in, c_out), 4 * c_out))
+        self.bias = nnx.Param(uniform_fan_in(rngs.params(), (c_out,), 4 * c_out))
+
+    def __call__(self, x):
+        k = self.kernel[...].astype(x.dtype)
+        length = 2 * x.shape[1] + self.extra
+        before = jnp.pad(x, ((0, 0), (1, 0), (0, 0)))  # x[i-1], one longer than x
+        here = jnp.pad(x, ((0, 0), (0, 1), (0, 0)))
+        after = jnp.pad(x[:, 1:], ((0, 0), (0, 2), (0, 0)))
+        even = here @ k[1] + before @ k[3]
+        odd = here @ k[2] + after @ k[0]
+        y = jnp.stack([even, odd], axis=2).reshape(x.shape[0], -1, even.shape[-1])[:, :length]
+        return y + self.bias[...].astype(x.dtype)
+
+
+class RMSNorm(nnx.Module):
+    """Root-mean-square norm over the last axis, computed in float32."""
+
+    def __init__(self, width: int):
+        self.scale = nnx.Param(jnp.ones(width))
+
+    def __call__(self, x):
+        x32 = x.astype(jnp.float32)
+        x32 = x32 * jax.lax.rsqrt(jnp.mean(x32 * x32, -1, keepdims=True) + 1e-6)
+        return (x32 * self.scale[...]).astype(x.dtype)
+
+
+def rotary_table(positions_T, head_dim: int, base: float = 10_000.0):
+    """Cosines and sines (T, 1, head_dim / 2) of rotary position embedding (Su et al. 2021), the same for every layer."""
+    half = head_dim // 2
+    angle = positions_T[:, None, None] * base ** (-jnp.arange(half) / half)
+    return jnp.cos(angle), jnp.sin(angle)
+
+
+def rotary(x_BxTxHxE, table):
+    """Queries or keys turned by their positions; pairs are (first half, second half)."""
+    cos, sin = table
+    a, b = jnp.split(x_BxTxHxE.astype(jnp.float32), 2, axis=-1)
+    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], -1).astype(x_BxTxHxE.dtype)
+
+
+def dropout(x, rate: float, key):
+    """Inverted dropout; key None or rate 0 leaves x alone."""
+    if key is None or rate == 0.0:
+        return x
+    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0).astype(x.dtype)
+
+
+def attend(q_BxTxHxE, k_BxSxHxE, v_BxSxHxE, mask_BxTxS):
+    """Scaled dot-product attention; True in the mask means "may look". Softmax in float32."""
+    logits = jnp.einsum("bthe,bshe->bhts", q_BxTxHxE, k_BxSxHxE, preferred_element_type=jnp.float32)
+    logits = jnp.where(mask_BxTxS[:, None], logits * q_BxTxHxE.shape[-1] ** -0.5, -1e30)
+    weights = jax.nn.softmax(logits, axis=-1).astype(v_BxSxHxE.dtype)
+    return jnp.einsum("bhts,bshe->bthe", weights, v_BxSxHxE)

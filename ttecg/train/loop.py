@@ -1,0 +1,179 @@
+"""The loop that every trainer runs: batches, steps, logging, evaluation, checkpoints, resuming.
+
+A batch is a pure function of the step, so a resumed run needs nothing but the state. Metrics of a step are
+fetched after the next one has been dispatched. SIGTERM saves and ends; SIGKILL costs the steps since the last save.
+"""
+
+import concurrent.futures
+import dataclasses
+import functools
+import math
+import os
+import pathlib
+import signal
+import time
+from collections.abc import Callable
+
+import jax
+
+from ttecg.models.functional import Functional
+from ttecg.train import sharding
+from ttecg.train.checkpoint import Checkpoints, abstract
+from ttecg.train.log import Log
+from ttecg.train.state import OptimizerConfig, TrainState, init_state
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """What every training run has, whatever it trains."""
+
+    # seed of initialisation, batches, augmentation and dropout
+    seed: int = 0
+    # optimiser steps, and examples per step over all devices
+    steps: int = 1000
+    batch: int = 16
+    # in steps
+    log_every: int = 10
+    eval_every: int = 250
+    checkpoint_every: int = 250
+    # checkpoints kept
+    keep: int = 2
+    # decay of the running average of the parameters, which is what is evaluated and exported
+    ema: float = 0.999
+    # mesh: data = 0 takes all devices that `model` leaves
+    mesh_data: int = 0
+    mesh_model: int = 1
+    # wandb project; empty for none (WANDB_MODE=offline works)
+    wandb: str = ""
+
+    def __post_init__(self):
+        for name in ("steps", "batch", "log_every", "eval_every", "checkpoint_every", "keep", "mesh_model"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"run.{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a trainer hands to the loop.
+
+    loss_step(state, batch, key, optimizer) -> (state, metrics): one jittable step. batch(step, shard) -> dict of NumPy
+    arrays, this process's rows. evaluate(state, step) -> dict of scalars, run on the averaged parameters.
+    prepare(state) -> state sets buffers that come from data, once, before the first step.
+    """
+
+    functional: Functional
+    rules: sharding.Rules
+    optimizer: OptimizerConfig
+    step: Callable
+    batch: Callable
+    evaluate: Callable | None = None
+    prepare: Callable | None = None
+
+
+def train(task: Task, run: RunConfig, workdir, *, describe: dict | None = None) -> TrainState:
+    """Trains to `run.steps`, going on from the newest checkpoint in workdir. FloatingPointError on NaN, with the step."""
+    workdir = pathlib.Path(workdir)
+    mesh = sharding.make_mesh(run.mesh_data, run.mesh_model)
+    if run.batch % mesh.shape["data"]:
+        raise ValueError(f"run.batch={run.batch} cannot be split over {mesh.shape['data']} devices; choose a multiple")
+    optimizer = task.optimizer.create(run.steps)
+    init = functools.partial(init_state, task.functional, optimizer)
+    key = jax.random.key(run.seed)
+    layout = sharding.shardings(jax.eval_shape(init, key), mesh, task.rules)
+    step_fn = jax.jit(functools.partial(_keyed_step, task.step, optimizer, run.seed), donate_argnums=0,
+                      in_shardings=(layout, sharding.batch_sharding(mesh)), out_shardings=(layout, None))
+    with jax.set_mesh(mesh), Checkpoints(workdir, run.keep) as checkpoints, _Terminate() as terminate:
+        if checkpoints.latest is None:
+            state = jax.jit(init, out_shardings=layout)(key)
+            if task.prepare:
+                state = jax.device_put(task.prepare(state), layout)
+        else:
+            state = checkpoints.restore(abstract(jax.eval_shape(init, key), layout))
+        start = int(state.step)
+        log = Log(workdir, start=start, steps=run.steps, wandb_project=run.wandb, config=describe)
+        try:
+            return _loop(task, run, mesh, step_fn, state, start, checkpoints, log, terminate)
+        finally:
+            log.close()
+
+
+def _keyed_step(step, optimizer, seed, state, batch):
+    return step(state, batch, jax.random.fold_in(jax.random.key(seed), state.step), optimizer)
+
+
+def _loop(task, run, mesh, step_fn, state, start, checkpoints, log, terminate):
+    pending, clock = None, _Clock(run.batch)
+    for step, batch in _prefetch(task.batch, mesh, start, run.steps):
+        state, metrics = step_fn(state, batch)
+        if pending:
+            _report(log, run, clock, *pending)
+        pending = (step + 1, metrics)
+        done = step + 1 == run.steps or terminate.asked
+        if done or (step + 1) % run.checkpoint_every == 0:
+            _report(log, run, clock, *pending)  # a state that is not finite is never saved
+            pending = None
+            checkpoints.save(step + 1, state)
+        if task.evaluate and (done or (step + 1) % run.eval_every == 0) and not terminate.asked:
+            scores = task.evaluate(state, step + 1)
+            log.write(step + 1, scores)
+            log.message(f"step {step + 1}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+            clock.restart()
+        if terminate.asked:
+            log.message(f"asked to stop: saved step {step + 1}; go on with --resume")
+            break
+    return state
+
+
+def _report(log, run, clock, step, metrics):
+    values = {k: float(v) for k, v in jax.device_get(metrics).items()}
+    if not all(math.isfinite(v) for v in values.values()):
+        bad = ", ".join(k for k, v in values.items() if not math.isfinite(v))
+        raise FloatingPointError(f"step {step}: {bad} is not finite; lower the learning rate or look at the batch")
+    log.advance()
+    if step % run.log_every == 0 or step == run.steps:
+        log.step(step, values | {"examples_per_s": clock.rate(step)})
+
+
+class _Clock:
+    def __init__(self, batch: int):
+        self._batch, self._mark = batch, None
+
+    def restart(self):
+        self._mark = None
+
+    def rate(self, step: int) -> float:
+        now, before = time.perf_counter(), self._mark
+        self._mark = (step, now)
+        return round((step - before[0]) * self._batch / (now - before[1]), 2) if before else 0.0
+
+
+def _prefetch(batch_fn, mesh, start: int, steps: int, ahead: int = 3):
+    """Batches made in threads while the device works, in order. NumPy and SciPy release the lock in their inner loops."""
+    shard = (jax.process_index(), jax.process_count())
+    with concurrent.futures.ThreadPoolExecutor(max_workers=min(ahead, os.cpu_count() or 1)) as pool:
+        queue = [pool.submit(batch_fn, s, shard) for s in range(start, min(start + ahead, steps))]
+        for step in range(start, steps):
+            rows = queue.pop(0).result()
+            if step + ahead < steps:
+                queue.append(pool.submit(batch_fn, step + ahead, shard))
+            yield step, sharding.to_devices(rows, mesh)
+
+
+class _Terminate:
+    """Notes SIGTERM instead of dying of it."""
+
+    asked = False
+
+    def __enter__(self):
+        try:
+            self._before = signal.signal(signal.SIGTERM, self._note)
+        except ValueError:  # not the main thread: nobody can send us a signal that we could catch
+            self._before = None
+        return self
+
+    def _note(self, *_):
+        self.asked = True
+
+    def __exit__(self, *_):
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
