@@ -42,9 +42,9 @@ class Source:
             if count and not count.isdigit() or count == "0":
                 raise ValueError(f"source {self.path!r}: simulator:COUNT takes a positive whole number")
             return Simulated(int(count or 2000), split)
-        from ttecg.data.dataset import open_dataset
+        from ttecg.data.dataset import describe, open_dataset
 
-        return open_dataset(self.path, split)
+        return open_dataset(self.path, split) if split in describe(self.path)["records"] else ()
 
 
 def open_sources(texts: Sequence[str], split: str) -> tuple[list[Sequence], "Mixture"]:

@@ -86,7 +86,10 @@ def _get(url: str) -> bytes:
             with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:
                 return answer.read()
         except (OSError, ValueError) as error:  # URLError, timeouts, a connection cut short
-            gone = isinstance(error, urllib.error.HTTPError) and error.code < 500
+            gone = False
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+                gone = error.code < 500
             if attempt == _TRIES or gone:
                 raise ConnectionError(
                     f"{url}: cannot be fetched ({error}); what has arrived is kept, so run the command again"

@@ -45,7 +45,8 @@ _ABBREVIATIONS = frozenset(
     evtl vgl ggf vs dr pat wahrsch intermitt isch incl approx resp spez zt ev""".split()
 )
 _COUNTED = frozenset(("grad", "grades", "degree", "gr"))
-_FUZZY_ONE, _FUZZY_TWO = 7, 12  # letters from which one, two slips of the pen are forgiven
+_FUZZY_ONE, _FUZZY_TWO = 7, 12  # letters of a word from which one, two slips of the pen are forgiven
+_ENDING = 4  # letters that inflection adds to a stem: "inferior*", "inferioren"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +176,6 @@ class Lexicon:
                 for piece in filter(re.compile(r"\w").match, phrase.split(". ")):
                     if piece not in ("not>",):
                         self._add(tuple(w.key for w in split(piece)), piece, piece)  # a phrase means itself
-        self._prefixes = tuple(sorted(self._prefix_words))
         self.spelling = functools.lru_cache(maxsize=65536)(self._spelling)
         self._long = [w for w in sorted(self._exact_words | self._prefix_words) if len(w) >= _FUZZY_ONE]
 
@@ -210,17 +210,24 @@ class Lexicon:
         return key if self._known(key) else self._nearest(key)
 
     def _known(self, key: str) -> bool:
-        return key in self._exact_words or key.startswith(self._prefixes)
+        return key in self._exact_words or any(key[:-n or None] in self._prefix_words for n in range(_ENDING + 1))
 
     def _nearest(self, key: str) -> str:
         if len(key) < _FUZZY_ONE or not key.isalpha():
             return key
-        limit = 2 if len(key) >= _FUZZY_TWO else 1
-        near = [(slips(key, word, limit, word in self._prefix_words), word) for word in self._long if word[0] == key[0]]
-        fewest = min((n for n, _ in near), default=limit + 1)
+        near = [(self._slips(key, word), word) for word in self._long if word[0] == key[0]]
+        fewest = min((n for n, _ in near), default=9)
         best = max((word for n, word in near if n == fewest), key=len, default=key)
         rivals = [word for n, word in near if n == fewest and not best.startswith(word)]
-        return key if fewest > limit or rivals else best
+        return key if fewest == 9 or rivals else best
+
+    def _slips(self, key: str, word: str) -> int:
+        """Slips between a word of a report and one of the lexicon; 9 where they are too many."""
+        limit, stem = 1 + (len(word) >= _FUZZY_TWO), word in self._prefix_words
+        if not -limit <= len(key) - len(word) <= limit + _ENDING * stem:
+            return 9
+        number = slips(key, word, stem)
+        return number if number <= limit else 9
 
 
 def expand(term: str, macros: dict[str, str]) -> list[tuple[str, ...]]:
@@ -254,25 +261,20 @@ def _literal(term: str, i: int) -> tuple[tuple[str, ...], int]:
     return tuple(w if w == LEADS else fold(w) for w in term[i:end].split()), end
 
 
-def slips(a: str, b: str, limit: int, prefix: bool = False) -> int:
-    """Insertions, deletions, substitutions and swaps of neighbours between a and b (with prefix: between b and the
-    best beginning of a), up to limit + 1."""
-    if len(b) - len(a) > limit or (not prefix and len(a) - len(b) > limit):
-        return limit + 1
+def slips(a: str, b: str, stem: bool = False) -> int:
+    """Letters added, missing, wrong or swapped with their neighbour between a and b; with stem, b and the best
+    beginning of a (optimal string alignment distance)."""
     before, row = None, list(range(len(b) + 1))
     best = row[-1]
     for i, x in enumerate(a, 1):
-        before, previous, row = row and before, row, [i]
+        before, last, row = (row if i == 1 else last), row, [i]
         for j, y in enumerate(b, 1):
-            cost = min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (x != y))
-            if before and j > 1 and x == b[j - 2] and a[i - 2] == y:
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
                 cost = min(cost, before[j - 2] + 1)
             row.append(cost)
-        before = previous
         best = min(best, row[-1])
-        if min(row) > limit:
-            break
-    return min(best if prefix else row[-1], limit + 1) if prefix or i == len(a) else limit + 1
+    return best if stem else row[-1]
 
 
 def read_rows(path: pathlib.Path) -> list[tuple[str, str, str]]:

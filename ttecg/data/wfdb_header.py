@@ -40,7 +40,7 @@ class Header:
 
 
 def read_header(base) -> Header:
-    """The header of the record NAME at `base`. FileNotFoundError or BrokenRecord, saying why and what to do."""
+    """The header of the record NAME at `base`. FileNotFoundError or BrokenRecord, saying what to do."""
     path = base.with_name(base.name + ".hea")
     if not path.is_file():
         raise FileNotFoundError(
