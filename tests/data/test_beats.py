@@ -54,7 +54,8 @@ def test_a_loose_electrode_does_not_hide_the_beats():
 
 
 def test_tall_t_waves_and_early_beats():
-    assert len(beats.r_peaks(make(t=0.9))) == len(_TIMES)
+    for height in (0.9, 1.8):
+        np.testing.assert_allclose(beats.r_peaks(make(t=height)) / 500, _TIMES, atol=0.006)
     times = np.array([0.5, 1.4, 2.3, 2.75, 4.1, 5.0, 5.9, 6.8, 7.7, 8.6])
     np.testing.assert_allclose(beats.r_peaks(make(times=times)) / 500, times, atol=0.006)
 

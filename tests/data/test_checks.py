@@ -45,6 +45,7 @@ def test_a_sound_recording_has_no_problem():
     (sound(seconds=1.5), "shorter than 2 s"),
     (sound().replace(signal=sound().signal * 1000), "mV is implausible: perhaps uV labelled mV"),
     (sound().replace(signal=sound().signal / 1000), "perhaps V labelled mV"),
+    (sound().replace(signal=np.zeros((5000, 12))), "not connected"),
     (sound().replace(rate=25.0), "25 Hz is too low"),
 ])  # fmt: skip
 def test_defects(ecg, reason):

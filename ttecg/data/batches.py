@@ -6,6 +6,7 @@ to go on after an interruption, and each host makes only its own rows.
 
 import dataclasses
 import functools
+import importlib.metadata
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -33,10 +34,22 @@ class Source:
             raise ValueError(f"source {text!r}: the weight must be positive")
         return source
 
+    @property
+    def simulated(self) -> bool:
+        return self.path.partition(":")[0] == "simulator"
+
+    def fingerprint(self) -> dict:
+        """What decides the content of the set, for the names of caches."""
+        if self.simulated:
+            return {"ttecg": importlib.metadata.version("ttecg")}
+        from ttecg.data.dataset import describe
+
+        return describe(self.path)
+
     def open(self, split: str) -> Sequence:
         """A random-access sequence of ECGs."""
-        name, _, count = self.path.partition(":")
-        if name == "simulator":
+        if self.simulated:
+            count = self.path.partition(":")[2]
             from ttecg.data.simulated import Simulated
 
             if count and not count.isdigit() or count == "0":
@@ -47,15 +60,19 @@ class Source:
         return open_dataset(self.path, split) if split in describe(self.path)["records"] else ()
 
 
+def with_split(texts: Sequence[str], split: str) -> list[str]:
+    """Those of the sources that have records in a split."""
+    return [t for t in texts if len(Source.parse(t).open(split))]
+
+
 def open_sources(texts: Sequence[str], split: str) -> tuple[list[Sequence], "Mixture"]:
     """The sequences of ECGs that a config names, and how to draw from them; sources without this split are left out."""
-    sources = [Source.parse(t) for t in texts]
-    opened = [(s.open(split), s.weight) for s in sources]
-    opened = [(records, weight) for records, weight in opened if len(records)]
-    if not opened:
+    there = with_split(texts, split)
+    if not there:
         raise ValueError(f"no source of {', '.join(texts) or '(none)'} has records in its {split} split")
-    records, weights = zip(*opened)
-    return list(records), Mixture([len(r) for r in records], weights)
+    sources = [Source.parse(t) for t in there]
+    records = [s.open(split) for s in sources]
+    return records, Mixture([len(r) for r in records], [s.weight for s in sources])
 
 
 def row_rng(seed: int, step: int, row: int) -> np.random.Generator:

@@ -32,14 +32,16 @@ def r_peaks(ecg: ECG) -> np.ndarray:
     if used is None:
         return np.zeros(0, int)
     x_TL, _ = used
-    band_TL = _qrs_band(_to_rate(x_TL, ecg.rate, RATE))
+    x_TL = _to_rate(x_TL, ecg.rate, RATE)
+    band_TL = _band(x_TL, 6, 26)
     energy_T = np.sqrt((band_TL**2).sum(1))
     if np.percentile(energy_T, 99.5) < _MIN_QRS_MV:
         return np.zeros(0, int)
     smooth_T = ndimage.gaussian_filter1d(energy_T, 0.012 * RATE)
-    peaks = _align(band_TL, _plausible(_snap(_detect(energy_T), smooth_T), smooth_T))
+    peaks = _plausible(_snap(_detect(energy_T), smooth_T), smooth_T, _band(x_TL, 14, 40))
+    peaks = _align(band_TL, peaks)
     peaks = np.unique(np.round(peaks * ecg.rate / RATE).astype(int))
-    return peaks[(peaks >= 0) & (peaks < len(x_TL))]
+    return peaks[(peaks >= 0) & (peaks < len(ecg.signal))]
 
 
 def rr_intervals(ecg: ECG) -> np.ndarray:
@@ -79,10 +81,10 @@ def _to_rate(x_TL: np.ndarray, rate: float, wanted: float) -> np.ndarray:
     return x_TL if rate == wanted else resample(x_TL, rate, wanted)
 
 
-def _qrs_band(x_TL: np.ndarray) -> np.ndarray:
-    """5-25 Hz, zero phase; leads far louder than the others, in QRS or between (a loose electrode), turned
-    down."""
-    sos = sps.butter(2, (5, 25), "bandpass", fs=RATE, output="sos")
+def _band(x_TL: np.ndarray, low: float, high: float) -> np.ndarray:
+    """low-high Hz at RATE, zero phase; leads far louder than the others, in QRS or between (a loose
+    electrode), turned down."""
+    sos = sps.butter(2, (low, high), "bandpass", fs=RATE, output="sos")
     y_TL = sps.sosfiltfilt(sos, x_TL, axis=0, padlen=min(len(x_TL) - 1, int(RATE)))
     floor_L, peak_L = np.percentile(np.abs(y_TL), (50, 99), axis=0) + 0.005
     gain_L = np.minimum(3 * np.median(floor_L) / floor_L, 3 * np.median(peak_L) / peak_L)
@@ -96,7 +98,7 @@ def _detect(energy_T: np.ndarray) -> np.ndarray:
 
     pad = min(len(energy_T) - 1, round(0.8 * RATE))
     padded_T = np.pad(energy_T, pad, mode="reflect")
-    found = nk.ecg_findpeaks(padded_T, sampling_rate=int(RATE), method="neurokit", mindelay=SHORTEST_RR)
+    found = nk.ecg_findpeaks(padded_T, sampling_rate=int(RATE), method="neurokit", mindelay=0.1)
     peaks = np.asarray(found["ECG_R_Peaks"], int) - pad
     slack = round(0.08 * RATE)  # a QRS at the very edge may have been found in its mirror image
     return peaks[(peaks > -slack) & (peaks < len(energy_T) + slack)]
@@ -104,28 +106,34 @@ def _detect(energy_T: np.ndarray) -> np.ndarray:
 
 def _snap(peaks: np.ndarray, smooth_T: np.ndarray) -> np.ndarray:
     """Each detection moved to the greatest smoothed energy within 80 ms; dropped if that lies outside."""
-    reach, kept = round(0.08 * RATE), []
+    reach, tops = round(0.08 * RATE), set()
     for p in peaks:
         a, b = max(0, p - reach), min(len(smooth_T), p + reach + 1)
-        top = a + int(np.argmax(smooth_T[a:b])) if a < b else -1
-        inside = 0 < top < len(smooth_T) - 1
-        if inside and (not kept or top - kept[-1] > SHORTEST_RR * RATE):
-            kept.append(top)
-    return np.array(kept, int)
+        tops.add(a + int(np.argmax(smooth_T[a:b])) if a < b else 0)
+    return np.array(sorted(tops - {0, len(smooth_T) - 1}), int)
 
 
-def _plausible(peaks: np.ndarray, smooth_T: np.ndarray) -> np.ndarray:
-    """Peaks without specks (under a quarter of the usual height) or T waves (those that follow within
-    0.36 s and are clearly lower than the beat before)."""
+def _plausible(peaks: np.ndarray, smooth_T: np.ndarray, sharp_TL: np.ndarray) -> np.ndarray:
+    """Peaks without specks (under a quarter of the usual height), without the lower one of two that are
+    closer than SHORTEST_RR (P beside QRS), and without T waves (within 0.4 s of a beat, and much blunter than
+    it, or blunter and lower)."""
     if len(peaks) == 0:
         return peaks
     high = smooth_T[peaks]
     peaks = peaks[high > 0.25 * np.percentile(high, 80)]
     kept = []
-    for p in peaks:
-        if not kept or p - kept[-1] > 0.36 * RATE or smooth_T[p] > 0.7 * smooth_T[kept[-1]]:
+    for p in sorted(peaks, key=lambda p: -smooth_T[p]):
+        if all(abs(p - q) > SHORTEST_RR * RATE for q in kept):
             kept.append(p)
-    return np.array(kept, int)
+    reach = round(0.06 * RATE)
+    sharp_T = ndimage.maximum_filter1d(np.sqrt((sharp_TL**2).sum(1)), 2 * reach + 1)
+    beats = []
+    for p in sorted(kept):
+        before = beats[-1] if beats else p - len(smooth_T)
+        sharp, tall = sharp_T[p] / (sharp_T[before] + 1e-9), smooth_T[p] / (smooth_T[before] + 1e-9)
+        if p - before > 0.4 * RATE or sharp > 0.6 or (sharp > 0.3 and tall > 0.7):
+            beats.append(p)
+    return np.array(beats, int)
 
 
 def _alike(windows_BWL: np.ndarray, least: float = 0.8) -> np.ndarray:
@@ -198,12 +206,13 @@ def intervals(ecg: ECG) -> dict[str, float | None]:
     onset, offset = _qrs_bounds(median_WL, centre)
     out["qrs_ms"] = (offset - onset) / FINE * 1000
     cycle = float(np.median(rr)) if len(rr) else 1.0
-    p_onset = _p_onset(median_WL, beats_BWL, onset, cycle)
-    if p_onset is not None:
-        out["pr_ms"] = (onset - p_onset) / FINE * 1000
     t_end = _t_end(median_WL, onset, offset, cycle)
     if t_end is not None:
         out["qt_ms"] = (t_end - onset) / FINE * 1000
+    free = max(onset - min(0.32, 0.45 * cycle) * FINE, -1 if t_end is None else t_end - cycle * FINE)
+    p_onset = _p_onset(median_WL, beats_BWL, round(free), onset)
+    if p_onset is not None:
+        out["pr_ms"] = (onset - p_onset) / FINE * 1000
     out["axis_deg"] = _axis(median_WL, leads, onset, offset)
     return out
 
@@ -256,11 +265,11 @@ def _qrs_bounds(median_WL: np.ndarray, centre: int) -> tuple[int, int]:
     return _still(speed_W, top, -1, 0.13, limit), _still(speed_W, top, 1, 0.16, limit)
 
 
-def _p_onset(median_WL: np.ndarray, beats_BWL: np.ndarray, onset: int, cycle: float) -> int | None:
-    """Sample at which the P wave begins: the greatest hump in the part of the cycle before QRS that can hold
-    one, followed back to where it stands still. None where it is too low, or where the beats do not agree
-    on it (fibrillation)."""
-    start, stop = max(0, onset - round(min(0.32, 0.42 * cycle) * FINE)), onset - round(0.02 * FINE)
+def _p_onset(median_WL: np.ndarray, beats_BWL: np.ndarray, free: int, onset: int) -> int | None:
+    """Sample at which the P wave begins: the greatest hump from `free` (T is over) to the onset of QRS,
+    followed back to where it stands still. None where it is too low, or where the beats do not agree on it
+    (fibrillation)."""
+    start, stop = max(0, free), onset - round(0.02 * FINE)
     if stop - start < round(0.06 * FINE):
         return None
     smooth_WL = ndimage.gaussian_filter1d(median_WL, 0.008 * FINE, axis=0)
@@ -274,7 +283,7 @@ def _p_onset(median_WL: np.ndarray, beats_BWL: np.ndarray, onset: int, cycle: fl
     speed_W = _speed(median_WL, 0.010)
     rise = slice(max(0, start + top - round(0.07 * FINE)), start + top)
     steepest = rise.start + int(speed_W[rise].argmax())
-    return _still(speed_W, steepest, -1, 0.08, 0.25 * speed_W[steepest])
+    return max(start, _still(speed_W, steepest, -1, 0.08, 0.25 * speed_W[steepest]))
 
 
 def _height(x_WL: np.ndarray) -> np.ndarray:
@@ -302,7 +311,8 @@ def _t_end(median_WL: np.ndarray, onset: int, offset: int, cycle: float) -> int 
     main_L = np.linalg.svd(part_WL - part_WL.mean(0), full_matrices=False)[2][0]
     wave_W = part_WL @ main_L
     wave_W = wave_W if abs(wave_W.max()) > abs(wave_W.min()) else -wave_W
-    top = int(wave_W.argmax())
+    last_peak = onset + round(min(0.52, 0.12 + 0.42 * cycle) * FINE) - start  # beyond it is the next P wave
+    top = int(wave_W[: max(1, last_peak)].argmax())
     if wave_W[top] < _MIN_P_MV or top >= len(wave_W) - round(0.03 * FINE):
         return None
     slope_W = np.gradient(wave_W)[top : top + round(0.16 * FINE)]

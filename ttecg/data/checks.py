@@ -57,8 +57,8 @@ def _voltage(x_TL) -> list[str]:
     swing = float(np.ptp(x_TL, axis=0).max())
     if typical > LARGEST_MV:
         return [f"voltage {typical:.0f} mV is implausible: perhaps uV labelled mV"]
-    if 0 < swing < SMALLEST_MV:
-        return [f"no lead moves by more than {swing:.2g} mV, which is implausible: perhaps V labelled mV"]
+    if swing < SMALLEST_MV:
+        return [f"no lead moves by more than {swing:.2g} mV: not connected, or perhaps V labelled mV"]
     return []
 
 
@@ -101,7 +101,7 @@ def _limb_flags(ecg: ECG) -> list[str]:
     found = []
     for name, formula in law.items():
         if name in ecg.leads:
-            off = float(np.nanmax(np.abs(ecg.lead(name) - derived.lead(name)), initial=0.0))
+            off = float(np.nan_to_num(np.abs(ecg.lead(name) - derived.lead(name))).max())
             if off > EINTHOVEN_MV:
                 found.append(f"{name} differs from {formula} by {off:.2g} mV")
     return found

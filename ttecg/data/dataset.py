@@ -1,7 +1,11 @@
 """Reading a prepared set: random access to its ECGs by index.
 
-data = open_dataset("data/ptbxl-500", split="train")
-data[17]            # an ECG in mV
+For example
+
+    data = open_dataset("data/ptbxl-500", split="train")
+    data[17].lead("V1")
+
+is V1, in mV, of the eighteenth recording to train on.
 """
 
 import bisect
@@ -11,7 +15,7 @@ import pathlib
 
 import numpy as np
 
-from ttecg.data.prepare import NAMES, SPEC
+from ttecg.data.prepare import FORMAT, NAMES, SPEC, damaged_files
 from ttecg.data.quiet_tfds import tensorflow_datasets
 from ttecg.data.rows import SPLITS
 from ttecg.ecg import ECG, LEADS
@@ -21,7 +25,7 @@ def describe(path) -> dict:
     """What the prepared set says of itself: name, rate, records per split, number skipped and flagged."""
     path = pathlib.Path(path)
     try:
-        return json.loads((path / SPEC).read_text(encoding="utf-8"))
+        about = json.loads((path / SPEC).read_text(encoding="utf-8"))
     except OSError:
         raise ValueError(
             f"{path}: is not a prepared set; make one with `ttecg data prepare {'|'.join(NAMES)} --source "
@@ -29,6 +33,9 @@ def describe(path) -> dict:
         ) from None
     except ValueError:
         raise ValueError(f"{path}: its {SPEC} is damaged; delete the set and prepare it again") from None
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise ValueError(f"{path}: is a set of another version of ttecg; delete it and prepare it again")
+    return about
 
 
 def open_dataset(path, split: str = "train") -> "Dataset":
@@ -36,6 +43,9 @@ def open_dataset(path, split: str = "train") -> "Dataset":
 
     ValueError where there is no such set (it names the command that makes one) or split."""
     about = describe(path)
+    damaged = damaged_files(pathlib.Path(path), about)
+    if damaged:
+        raise ValueError(f"{path}: {damaged[0]} is missing or damaged; delete the set and prepare it again")
     there = [name for name in SPLITS if name in about["records"]]
     wanted = there if split == "all" else [name.strip() for name in split.split("+")]
     unknown = [name for name in wanted if name not in there]

@@ -6,6 +6,7 @@ again, so an interrupted download goes on where it stopped.
 
 import concurrent.futures
 import hashlib
+import http.client
 import pathlib
 import re
 import time
@@ -85,7 +86,7 @@ def _get(url: str) -> bytes:
         try:
             with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:
                 return answer.read()
-        except (OSError, ValueError) as error:  # URLError, timeouts, a connection cut short
+        except (OSError, http.client.HTTPException) as error:  # no connection, a timeout, an answer cut short
             gone = False
             if isinstance(error, urllib.error.HTTPError):
                 error.close()

@@ -32,17 +32,21 @@ _LEAD_RUN = re.compile(
 )
 _ORDINAL_BEFORE = re.compile(r"(?:block|blk|avb|grad|grades|degree|typ|type|mobitz|mit|2nd|1st)[\s(,-]*$")
 _ORDINAL_AFTER = re.compile(r"\s*(?:°|º|\.?\s*-?grad|degree|st\b|nd\b)")
-_LEAD_BEFORE = re.compile(r"(?:\b(?:in|lead|leads|ableitung|ableitungen|abl\.?|over|uber|über|ueber)\s|[,/]\s*)$")
+_LEAD_BEFORE = re.compile(
+    r"(?:\b(?:in|lead|leads|ableitung|ableitungen|abl\.?|over|uber|über|ueber)\s|[,/]\s*)$"
+)
 _TOKEN = re.compile(r"\x00\d+|\d+\.\d+|[^\W_]+|[.,;\n!?/]")
 _SUFFIX = re.compile(r"(?<=\w)\((\w{1,2})\)")
 _LITERAL = (
     ("&", " and "), ("°", " degree "), ("#", "u"), ("'s ", " "), ("’s ", " "), ("v.a.", " va "), ("v. a.", " va "),
     ("z.n.", " zn "), ("z. n.", " zn "), ("st.n.", " zn "), ("st. n.", " zn "), ("u.a.", " ua "), ("a.v.", "av"),
+    ("o.b.", " unauffällig "), ("o. b.", " unauffällig "), ("o.b ", " unauffällig "),
 )  # fmt: skip
 _ABBREVIATIONS = frozenset(
-    """intraventr ventr supraventr neg pos ant post inf lat sept mogl unbest chron kompl inkompl komplett unspez indiff
-    path patholog va ca dd bzw poss prob fragl prog progr amplitudenkrit asc desc biphas vent min max re li abl bds ausgepr
-    evtl vgl ggf vs dr pat wahrsch intermitt isch incl approx resp spez zt ev""".split()
+    """intraventr ventr supraventr neg pos ant post inf lat sept mogl unbest chron kompl inkompl vollst
+    unvollst unspez indiff path patholog va ca dd bzw poss prob fragl prog progr amplitudenkrit asc desc
+    biphas vent min max re li abl bds ausgepr evtl vgl ggf vs dr pat supp wahrsch intermitt isch incl approx
+    resp spez zt ev""".split()
 )
 _COUNTED = frozenset(("grad", "grades", "degree", "gr"))
 _FUZZY_ONE, _FUZZY_TWO = 7, 12  # letters of a word from which one, two slips of the pen are forgiven
@@ -68,7 +72,9 @@ def fold(word: str) -> str:
 def split(text: str) -> list[Word]:
     """Words, lists of leads, commas and sentence ends of a report, in order."""
     text = unicodedata.normalize("NFKC", text).casefold()
-    text = re.sub(r"\bedit:.*", " . ", text, flags=re.DOTALL)  # codes of a later reader, not part of the report
+    text = re.sub(
+        r"\bedit:.*", " . ", text, flags=re.DOTALL
+    )  # codes of a later reader, not part of the report
     for old, new in _LITERAL:
         text = text.replace(old, new)
     text = _SUFFIX.sub(r"\1", text)
@@ -86,7 +92,8 @@ def split(text: str) -> list[Word]:
 
 
 def _lead_list(match: re.Match) -> tuple[str, str]:
-    """(ordinal, lead list) of a run: "i", "ii", "iii" may count ("AV block II", "I. Grades"), "i" may be a pronoun."""
+    """(ordinal, lead list) of a run: "i", "ii", "iii" may count ("AV block II", "I. Grades"), "i" may be a
+    pronoun."""
     run, text = match.group(), match.string
     first = re.match(r"(iii|ii|i)\b[\s,/-]*", run)
     if not first:
@@ -162,7 +169,8 @@ class _Node:
 
 
 class Lexicon:
-    """Terms in a trie of words. rows: (term, phrase, language). ValueError for a term that stands there twice."""
+    """Terms in a trie of words. rows: (term, phrase, language). ValueError for a term that stands there
+    twice."""
 
     def __init__(self, rows: list[tuple[str, str, str]]):
         self.root, self.rows = _Node(), rows
@@ -186,7 +194,9 @@ class Lexicon:
             (self._prefix_words if word.endswith("*") else self._exact_words).add(key)
             node = children.setdefault(key, _Node())
         if node.meaning is not None and node.meaning != phrase:
-            raise ValueError(f"lexicon: {' '.join(words)!r} (from {term!r}) means {node.meaning!r} and {phrase!r}")
+            raise ValueError(
+                f"lexicon: {' '.join(words)!r} (from {term!r}) means {node.meaning!r} and {phrase!r}"
+            )
         node.meaning = phrase
 
     def longest(self, words: list[Word], start: int) -> tuple[int, str | None]:
@@ -194,7 +204,7 @@ class Lexicon:
         best, stack = (0, None), [(self.root, start)]
         while stack:
             node, i = stack.pop()
-            if node.meaning is not None and i - start > best[0]:
+            if node.meaning is not None and i - start > best[0] and words[i - 1].key != COMMA:
                 best = (i - start, node.meaning)
             if i == len(words) or words[i].key == BREAK:
                 continue
@@ -202,15 +212,20 @@ class Lexicon:
             if key == COMMA:
                 stack += [(node, i + 1)] * (i > start)
             else:
-                stack += [(child, i + 1) for child in node.follow(key if words[i].leads else self.spelling(key))]
+                stack += [
+                    (child, i + 1) for child in node.follow(key if words[i].leads else self.spelling(key))
+                ]
         return best
 
     def _spelling(self, key: str) -> str:
-        """The word itself where the lexicon has it, else the one word of the lexicon that it misspells, else itself."""
+        """The word itself where the lexicon has it, else the one word of the lexicon that it misspells,
+        else itself."""
         return key if self._known(key) else self._nearest(key)
 
     def _known(self, key: str) -> bool:
-        return key in self._exact_words or any(key[:-n or None] in self._prefix_words for n in range(_ENDING + 1))
+        return key in self._exact_words or any(
+            key[: -n or None] in self._prefix_words for n in range(_ENDING + 1)
+        )
 
     def _nearest(self, key: str) -> str:
         if len(key) < _FUZZY_ONE or not key.isalpha():
@@ -262,8 +277,8 @@ def _literal(term: str, i: int) -> tuple[tuple[str, ...], int]:
 
 
 def slips(a: str, b: str, stem: bool = False) -> int:
-    """Letters added, missing, wrong or swapped with their neighbour between a and b; with stem, b and the best
-    beginning of a (optimal string alignment distance)."""
+    """Letters added, missing, wrong or swapped with their neighbour between a and b; with stem, b and the
+    best beginning of a (optimal string alignment distance)."""
     before, row = None, list(range(len(b) + 1))
     best = row[-1]
     for i, x in enumerate(a, 1):

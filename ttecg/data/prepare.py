@@ -2,7 +2,7 @@
 
     path = prepare("ptbxl", source="ptbxl/1.0.3", rate=500)
 
-The command is `ttecg data prepare ptbxl --source ptbxl/1.0.3 --rate 500`.
+does what the command `ttecg data prepare ptbxl --source ptbxl/1.0.3 --rate 500` does.
 
 The set is complete or absent: it is built in a hidden folder beside its place and moved there at the end.
 """
@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 NAMES = ("ptbxl", "ludb", "folder")
 SPEC = "ttecg.json"
-_FORMAT = 1
+FORMAT = 2
 _SHOWN = 20
 
 
@@ -71,12 +71,10 @@ def prepare(
     out = pathlib.Path(out) if out is not None else default_out(name, rate)
     module = importlib.import_module(f"ttecg.data.{name}.{name}_dataset_builder")
     rows, bad, notes = module.rows(source, rate, table)
-    if bad and not skip_bad:
-        raise _bad_records(source, bad, len(rows) + len(bad))
     if not rows:
-        raise ValueError(f"{source}: no usable record in it")
+        raise _bad_records(source, bad, len(bad))
     spec = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "name": name,
         "rate": rate,
         "skip_bad": skip_bad,
@@ -94,6 +92,7 @@ def prepare(
         summary = (
             spec | {"records": counts, "skipped": len(builder.bad), "flagged": len(builder.flagged)} | notes
         )
+        summary["files"] = {path.name: path.stat().st_size for path in sorted(folder.glob("*.array_record*"))}
         (folder / SPEC).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return out
 
@@ -104,17 +103,25 @@ def _fingerprint(rows, source) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def damaged_files(path, about: dict) -> list[str]:
+    """Names of the files of a prepared set that are missing or have not the size they were made with."""
+    sizes = {name: (path / name).stat().st_size for name in about["files"] if (path / name).is_file()}
+    return [name for name, size in about["files"].items() if sizes.get(name) != size]
+
+
 def _already_there(out, spec) -> bool:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     try:
-        there = json.loads((out / SPEC).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        there = dict(json.loads((out / SPEC).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         raise ValueError(f"{out}: exists and is no prepared set; give another --out") from None
     for key, value in spec.items():
         if there.get(key) != value:
             what = "is of other records" if key == "rows" else f"has {key} {there.get(key)}, not {value}"
             raise ValueError(f"{out}: is a prepared set already, but {what}; give another --out or delete it")
+    if damaged_files(out, there):
+        raise ValueError(f"{out}: is this set, but damaged; delete it and prepare it again")
     return True
 
 

@@ -146,7 +146,7 @@ def _render(rng, heart, rhythm, heart_rate, samples, rate, breath_hz) -> tuple[n
     index = np.round(peaks * rate).astype(int)
     inside = (index >= 0) & (index < samples)
     order = np.argsort(index[inside], kind="stable")
-    return out, facts | {"r_peaks": index[inside][order], "beat_types": list(kinds[inside][order])}
+    return out, facts | {"r_peaks": index[inside][order], "beat_types": kinds[inside][order].tolist()}
 
 
 def _qt(heart: Heart, rhythm: Rhythm, heart_rate: float) -> np.ndarray:
@@ -209,8 +209,8 @@ def _add_atria(rng, out, rate, heart: Heart, rhythm: Rhythm, gain) -> None:
 def _facts(form: Heart, rhythm: Rhythm, qt: float) -> dict:
     area = form.torso @ (form.qrs_vec * form.qrs_w[:, None]).sum(0)
     return {
-        "pr_ms": rhythm.pr and 1000 * rhythm.pr,
-        "qrs_ms": 1000 * form.qrs_dur,
+        "pr_ms": rhythm.pr and 1000 * float(rhythm.pr),
+        "qrs_ms": 1000 * float(form.qrs_dur),
         "qt_ms": 1000 * qt,
         "axis_deg": frontal_axis(area),
     }

@@ -108,7 +108,7 @@ class Heart:
         stretch = np.sqrt(qt / 0.4)
         rise, fall = self.t_shape[0] * stretch, self.t_shape[1] * stretch
         waves = self.qrs_waves()
-        waves += Waves.of(self.qrs_dur + 0.02, 0.014, self.st_len * stretch, self.st_vec)
+        waves += Waves.of(self.qrs_dur + 0.02, 0.030, self.st_len * stretch, self.st_vec)
         waves += Waves.of(
             [-2.2 * fall - 0.6 * rise, -2.2 * fall],
             [1.3 * rise, rise],
@@ -204,7 +204,7 @@ def draw_heart(rng: np.random.Generator, age: float, sex: str) -> Heart:
         age=age, sex=sex, torso=draw_torso(rng), axis=0.0,
         pr=float(np.clip(rng.normal(0.152 + 0.0003 * (age - 50), 0.018), 0.122, 0.196)),
         p_dur=float(np.clip(rng.normal(0.102, 0.008), 0.082, 0.118)), p_vec=_draw_p(rng),
-        qrs_dur=float(np.clip(rng.normal(0.092 if male else 0.087, 0.007), 0.072, 0.104)),
+        qrs_dur=float(np.clip(rng.normal(0.089 if male else 0.084, 0.007), 0.070, 0.104)),
         qrs_u=QRS_U + shift + rng.normal(0, 0.008, 6), qrs_vec=qrs,
         qrs_w=QRS_W * np.exp(rng.normal(0, 0.06, 6)),
         qtc=float(np.clip(rng.normal(0.405 if male else 0.416, 0.016), 0.365, 0.445)),

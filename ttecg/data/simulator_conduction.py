@@ -40,7 +40,7 @@ def left_bundle(rng, heart: Heart, dur: float, axis: float) -> None:
 
 
 def _lbbb(rng, heart) -> None:
-    left_bundle(rng, heart, float(np.clip(rng.normal(0.152, 0.013), 0.132, 0.188)), rng.uniform(-35, 60))
+    left_bundle(rng, heart, float(np.clip(rng.normal(0.143, 0.012), 0.128, 0.180)), rng.uniform(-35, 60))
 
 
 def _incomplete_lbbb(rng, heart) -> None:
@@ -68,7 +68,7 @@ def _late_right(rng, heart, dur: float, size: float) -> None:
 
 
 def _rbbb(rng, heart) -> None:
-    _late_right(rng, heart, float(np.clip(rng.normal(0.142, 0.011), 0.126, 0.170)), rng.uniform(0.6, 1.25))
+    _late_right(rng, heart, float(np.clip(rng.normal(0.139, 0.010), 0.124, 0.168)), rng.uniform(0.6, 1.25))
     heart.t_vec += np.array([0.06, 0.0, 0.24]) * rng.uniform(0.7, 1.4)
     heart.st_vec += np.array([0.01, 0.0, 0.03])
 
@@ -79,8 +79,9 @@ def _incomplete_rbbb(rng, heart) -> None:
 
 
 def _ivcd(rng, heart) -> None:
-    dur = rng.uniform(0.122, 0.145)
+    dur = rng.uniform(0.126, 0.148)
     _set_qrs(heart, dur, heart.qrs_u, heart.qrs_w, heart.qrs_vec * 0.95)
+    heart.qrs_vec[4:6] *= 1.6
     _fragment(rng, heart, 0.25)
     heart.t_vec = 0.55 * heart.t_vec - 0.08 * heart.qrs_vec[2:5].mean(0)
 
@@ -108,9 +109,10 @@ def _wpw(rng, heart) -> None:
     angle = np.radians(rng.uniform(-60, 70))
     delta = np.array([np.cos(angle), np.sin(angle), rng.choice([-0.5, 0.5]) * rng.uniform(0.5, 1.2)])
     delta *= rng.uniform(0.30, 0.45) / np.linalg.norm(delta)
-    u = np.concatenate([[0.35 * early, early], heart.qrs_u * old + early]) / dur
-    w = np.concatenate([[0.30 * early, 0.42 * early], heart.qrs_w * old]) / dur
-    _set_qrs(heart, dur, u, w, np.concatenate([[0.45 * delta, delta], heart.qrs_vec]))
+    heart.qrs_vec[:2] *= 0.3  # the septum is reached from elsewhere
+    u = np.concatenate([early * np.array([0.4, 0.9, 1.35]), heart.qrs_u * old + early]) / dur
+    w = np.concatenate([early * np.array([0.30, 0.33, 0.33]), heart.qrs_w * old]) / dur
+    _set_qrs(heart, dur, u, w, np.concatenate([[0.45 * delta, 0.85 * delta, delta], heart.qrs_vec]))
     heart.t_vec = 0.6 * heart.t_vec - 0.45 * delta
     heart.st_vec = heart.st_vec - 0.10 * delta
 

@@ -112,6 +112,7 @@ _CONFLICTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("ventricular paced rhythm",), _AXES),
     (("right ventricular hypertrophy",), ("normal axis", "left axis deviation")),
     (("low voltage",), _VOLTAGE),
+    (("right axis deviation",), ("left ventricular hypertrophy", "high voltage")),
     (("right ventricular hypertrophy",), _VOLTAGE),
     (("left ventricular hypertrophy", "high voltage", "right ventricular hypertrophy"), _BUNDLE),
     (_LEFT_SPREAD, (*_Q_WAVES, *_ACUTE)),
@@ -162,6 +163,8 @@ _LIMITS = {
     "complete av block": (20, 65),
     "ventricular paced rhythm": (40, 130),
     "first-degree av block": (25, 130),
+    "ventricular bigeminy": (40, 180),
+    "ventricular trigeminy": (40, 180),
 }
 _ANY_RATE = (25, 220)
 

@@ -141,6 +141,12 @@ class Generator(nnx.Module):
             above = above + self.code_vectors[...][q][codes_BxNxQ[..., q]]
         return self.plan_logits(h[:, p : p + r]), logits
 
+    def losses(self, prompt_BxP, plan_BxR, codes_BxNxQ, key=None) -> dict:
+        """Mean cross-entropies in nats: "plan" over RR tokens and END, "code_1" ... per level."""
+        plan, codes = self(prompt_BxP, plan_BxR, codes_BxNxQ, key)
+        terms = {"plan": cross_entropy(plan, jnp.minimum(plan_BxR, beat_plan.END), plan_BxR <= beat_plan.END)}
+        return terms | {f"code_{q + 1}": cross_entropy(x, codes_BxNxQ[..., q]) for q, x in enumerate(codes)}
+
     @staticmethod
     def visible(prompt_BxP, plan_BxR, frames: int):
         """(B, P + R + N): positions that may be attended to. A plan slot's input is the token before it."""
@@ -179,6 +185,15 @@ def _tap(latents_BxNxD, index_Bxn, now_n):
 def _phase_width() -> int:
     empty = beat_plan.phase(np.full((1, 2), beat_plan.PAD), np.zeros(1))
     return beat_plan.features(empty).shape[-1]
+
+
+def cross_entropy(logits, targets, where=None):
+    """Mean cross-entropy in nats over the positions where `where` is True."""
+    picked = jnp.take_along_axis(logits, targets[..., None].astype(jnp.int32), -1)[..., 0]
+    nats = jax.nn.logsumexp(logits, axis=-1) - picked
+    if where is None:
+        return nats.mean()
+    return jnp.sum(nats * where) / jnp.maximum(where.sum(), 1)
 
 
 def causal(visible_BxS):

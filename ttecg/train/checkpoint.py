@@ -1,9 +1,17 @@
-"""Checkpoints: orbax behind four calls. A save is complete or absent, and restores onto any mesh."""
+"""Checkpoints: orbax behind four calls. A save is complete or absent, and restores onto any mesh.
+
+A checkpoint has two items: "weights" (averaged parameters and buffers), which alone is what is evaluated and
+exported, and "training" (step, parameters, optimiser), which going on needs besides.
+"""
 
 import pathlib
 
 import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
+
+from ttecg.models.functional import Functional
+from ttecg.train.state import TrainState
 
 
 class Checkpoints:
@@ -12,6 +20,7 @@ class Checkpoints:
     def __init__(self, workdir, keep: int = 2):
         self._manager = ocp.CheckpointManager(
             (pathlib.Path(workdir) / "checkpoints").absolute(),
+            item_names=("weights", "training"),
             options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
         )
 
@@ -20,17 +29,33 @@ class Checkpoints:
         """Step of the newest complete checkpoint."""
         return self._manager.latest_step()
 
-    def save(self, step: int, state):
+    def save(self, step: int, state: TrainState):
         """Starts writing in the background; every process calls it."""
         if step != self._manager.latest_step():
-            self._manager.save(step, args=ocp.args.StandardSave(state))
+            weights, training = _split(state)
+            self._manager.save(step, args=ocp.args.Composite(weights=ocp.args.StandardSave(weights),
+                                                             training=ocp.args.StandardSave(training)))
 
-    def restore(self, abstract_state, step: int | None = None):
-        """The state at `step` (default: the newest), laid out as the shardings of `abstract_state` say."""
-        step = self.latest if step is None else step
-        if step is None:
+    def restore(self, abstract_state: TrainState) -> TrainState:
+        """The newest state, laid out as the shardings of `abstract_state` say."""
+        weights, training = _split(abstract_state)
+        got = self._restore(weights=weights, training=training)
+        return TrainState(**got["weights"], **got["training"])
+
+    def restore_weights(self, functional: Functional) -> tuple[dict, dict]:
+        """(averaged parameters, buffers) of the newest checkpoint on one device, whatever mesh wrote it."""
+        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        arrays = {name: jax.ShapeDtypeStruct(shape, jnp.float32, sharding=device)
+                  for name, shape in functional.shapes.items()}
+        ema = {name: arrays.pop(name) for name in functional.param_names}
+        got = self._restore(weights={"ema": ema, "buffers": arrays})["weights"]
+        return got["ema"], got["buffers"]
+
+    def _restore(self, **items):
+        if self.latest is None:
             raise ValueError(f"no checkpoint in {self._manager.directory}; train first")
-        return self._manager.restore(step, args=ocp.args.StandardRestore(abstract_state))
+        args = {name: ocp.args.StandardRestore(tree) for name, tree in items.items()}
+        return self._manager.restore(self.latest, args=ocp.args.Composite(**args))
 
     def close(self):
         """Waits for the last save."""
@@ -42,6 +67,11 @@ class Checkpoints:
 
     def __exit__(self, *_):
         self.close()
+
+
+def _split(state: TrainState) -> tuple[dict, dict]:
+    weights = {"ema": state.ema, "buffers": state.buffers}
+    return weights, {"step": state.step, "params": state.params, "opt_state": state.opt_state}
 
 
 def abstract(tree, shardings):

@@ -6,6 +6,7 @@ Reports are first brought to canonical English (data.reports). Every finding tha
 import dataclasses
 import io
 import os
+import pathlib
 
 import numpy as np
 import sentencepiece as spm
@@ -74,3 +75,13 @@ def train(texts: list[str], vocab: int) -> bytes:
         pad_id=-1, bos_id=-1, eos_id=-1, unk_id=0,
     )
     return out.getvalue()
+
+
+def load(path) -> bytes:
+    """The model's bytes, from a .model file or a directory that holds text.model. ValueError where there is none."""
+    path = pathlib.Path(path)
+    file = path / FILE if path.is_dir() else path
+    if not file.is_file():
+        raise ValueError(f"no text tokenizer at {path}; train one: ttecg train text-tokenizer --config "
+                         f"configs/text_tokenizer.py --workdir {path}")
+    return file.read_bytes()

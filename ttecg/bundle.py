@@ -1,0 +1,218 @@
+"""Bundles: a directory that stands alone with everything that a model needs, and how one is made and loaded.
+
+    config.json           what it is: module configs, prompt conditions, sampling defaults
+    tokenizer.safetensors, generator.safetensors, text.model
+    MODEL_CARD.md         data, steps, metrics, licence, intended use
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+
+import jax
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.flax import load_file, save_file
+
+from ttecg.models.functional import Functional, cast, check_arrays
+from ttecg.models.generator import GeneratorConfig
+from ttecg.models.paper_generator import PaperGeneratorConfig
+from ttecg.models.sampling import SamplingPolicy
+from ttecg.models.tokenizer import TokenizerConfig
+from ttecg.train.checkpoint import Checkpoints
+from ttecg.train.config import from_dict, write_text
+
+CONFIG, CARD, TEXT = "config.json", "MODEL_CARD.md", "text.model"
+TOKENIZER, GENERATOR = "tokenizer.safetensors", "generator.safetensors"
+_PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
+_GENERATORS = {"base": GeneratorConfig, "paper": PaperGeneratorConfig}
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedTokenizer:
+    """A VQ tokenizer with its weights."""
+
+    config: TokenizerConfig
+    functional: Functional
+    params: dict
+    buffers: dict
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """Of weights and config."""
+        return digest(self.params | self.buffers, dataclasses.asdict(self.config))
+
+    @property
+    def code_vectors(self) -> np.ndarray:
+        """(Q, K, D)."""
+        return np.asarray(self.buffers["vq/vectors"])
+
+    def encode(self, x_BxTxL: np.ndarray) -> np.ndarray:
+        """(B, T, L) mV -> codes (B, N, Q)."""
+        return np.asarray(_encode(self.functional, self.params, self.buffers, x_BxTxL))
+
+    def decode(self, codes_BxNxQ: np.ndarray) -> np.ndarray:
+        """Codes of the first levels -> (B, T, L) mV."""
+        return np.asarray(_decode(self.functional, self.params, self.buffers, codes_BxNxQ))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(functional, params, buffers, x):
+    return functional.merge(params, buffers).codes(x)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decode(functional, params, buffers, codes):
+    return functional.merge(params, buffers).reconstruct(codes)
+
+
+def resolve(name) -> pathlib.Path:
+    """The directory of a bundle: one that ships with the package, by name, or any directory that holds one."""
+    shipped = _PRETRAINED / str(name)
+    path = shipped if str(name).isidentifier() and shipped.is_dir() else pathlib.Path(name)
+    if not (path / CONFIG).is_file():
+        names = sorted(p.name for p in _PRETRAINED.iterdir() if (p / CONFIG).is_file()) if _PRETRAINED.is_dir() else []
+        raise ValueError(f"no model {str(name)!r}: give the directory of a bundle (ttecg export), or one that ships: "
+                         f"{', '.join(names) or 'none'}")
+    return path
+
+
+def read_config(path: pathlib.Path) -> dict:
+    try:
+        return json.loads((path / CONFIG).read_text())
+    except ValueError as error:
+        raise ValueError(f"{path / CONFIG} is damaged: {error}") from None
+
+
+def load_tokenizer(name) -> LoadedTokenizer:
+    """From a bundle (by name or directory) or from the work directory of `ttecg train tokenizer`."""
+    path = pathlib.Path(name)
+    if (path / "checkpoints").is_dir():
+        config = _workdir_config(path, "TokenizerTraining")
+        model = from_dict(TokenizerConfig, _tuples(config["model"]), f"{path}/config.json")
+        functional = Functional(model.create)
+        return LoadedTokenizer(model, functional, *_newest(path, functional))
+    if path.exists() or str(name).isidentifier():
+        path = resolve(name)
+        model = from_dict(TokenizerConfig, _tuples(read_config(path)["tokenizer"]), str(path / CONFIG))
+        functional = Functional(model.create)
+        return LoadedTokenizer(model, functional, *_arrays(path / TOKENIZER, functional))
+    raise ValueError(f"no tokenizer at {path}; train one: ttecg train tokenizer --config configs/tokenizer_base.py "
+                     f"--workdir {path}")
+
+
+def load_weights(name, functional: Functional) -> tuple[dict, dict]:
+    """(params, buffers) of a generator, from a work directory or a bundle, checked against the model's shapes."""
+    path = pathlib.Path(name)
+    if (path / "checkpoints").is_dir():
+        params, buffers = _newest(path, functional)
+        check_arrays(functional.shapes, params | buffers, str(path))
+        return params, buffers
+    return _arrays(resolve(name) / GENERATOR, functional)
+
+
+def load_generator(path: pathlib.Path):
+    """(model config, Functional, params, buffers, bundle config) of a bundle."""
+    config = read_config(path)
+    model = generator_config(config["generator"], str(path / CONFIG))
+    functional = Functional(model.create)
+    return model, functional, *_arrays(path / GENERATOR, functional), config
+
+
+def generator_config(data: dict, where: str):
+    """A generator's config from JSON data; "kind" says whose."""
+    data = dict(data)
+    return from_dict(_GENERATORS[data.pop("kind")], data, where)
+
+
+def describe_generator(model) -> dict:
+    """JSON data of a generator's config, the inverse of `generator_config`."""
+    kind = next(k for k, cls in _GENERATORS.items() if isinstance(model, cls))
+    return {"kind": kind, **dataclasses.asdict(model)}
+
+
+def export(workdir, out, *, name: str = "", card: str = "", dtype: str = "float16", sampling: SamplingPolicy | None = None):
+    """Writes a bundle from the work directory of a generator (with its tokenizer), complete or absent.
+
+    The averaged parameters are stored, as `dtype`; codebooks stay float32. card: path of the model card's text.
+    """
+    workdir, out = pathlib.Path(workdir), pathlib.Path(out)
+    training = _workdir_config(workdir, "GeneratorTraining")
+    if out.exists():
+        raise ValueError(f"{out} exists; give another --out")
+    model_data = json.loads((workdir / "model.json").read_text())
+    functional = Functional(generator_config(model_data, str(workdir / "model.json")).create)
+    params, buffers = _newest(workdir, functional)
+    tokenizer = load_tokenizer(training["tokenizer"])
+    scratch = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    _save(scratch / GENERATOR, params, buffers, dtype)
+    _save(scratch / TOKENIZER, tokenizer.params, tokenizer.buffers, dtype)
+    (scratch / TEXT).write_bytes((workdir / TEXT).read_bytes())
+    config = {
+        "name": name or out.name,
+        "tokenizer": dataclasses.asdict(tokenizer.config),
+        "generator": model_data,
+        "conditions": training["conditions"],
+        "sampling": dataclasses.asdict(sampling or SamplingPolicy()),
+    }
+    write_text(scratch / CONFIG, json.dumps(config, indent=1) + "\n")
+    write_text(scratch / CARD, pathlib.Path(card).read_text() if card else _plain_card(config, training))
+    os.replace(scratch, out)
+    return out
+
+
+def _plain_card(config: dict, training: dict) -> str:
+    return (f"# {config['name']}\n\nA text-to-ECG bundle made by `ttecg export`. Its ECGs are synthetic: research material, "
+            f"not for diagnosis.\n\nTrained on: {', '.join(training['sources'])}; {training['run']['steps']} steps of "
+            f"{training['run']['batch']}, seed {training['run']['seed']}.\n")
+
+
+def digest(arrays: dict, config) -> str:
+    """A short hash of weights and config."""
+    h = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    for name in sorted(arrays):
+        h.update(name.encode())
+        h.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return h.hexdigest()[:16]
+
+
+def _save(path, params, buffers, dtype):
+    arrays = {**cast(params, np.dtype(dtype)), **buffers}
+    save_file({k: jax.numpy.asarray(v) for k, v in arrays.items()}, path)
+
+
+def _arrays(path: pathlib.Path, functional: Functional) -> tuple[dict, dict]:
+    """float32 arrays of a safetensors file, split into (params, buffers); ValueError where they do not fit."""
+    try:
+        arrays = cast(load_file(path), np.float32)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    check_arrays(functional.shapes, arrays, str(path))
+    params = {name: arrays[name] for name in functional.param_names}
+    return params, {name: v for name, v in arrays.items() if name not in params}
+
+
+def _newest(workdir: pathlib.Path, functional: Functional) -> tuple[dict, dict]:
+    """Averaged parameters and buffers of the newest checkpoint, on this process's devices, whatever mesh wrote it."""
+    with Checkpoints(workdir) as checkpoints:
+        return checkpoints.restore_weights(functional)
+
+
+def _workdir_config(workdir: pathlib.Path, task: str) -> dict:
+    file = workdir / "config.json"
+    if not file.is_file():
+        raise ValueError(f"{workdir} is no work directory of a training run (no config.json in it)")
+    config = json.loads(file.read_text())
+    if config.get("task") != task:
+        raise ValueError(f"{workdir} holds a {config.get('task')} run; a {task} run is needed")
+    return config
+
+
+def _tuples(data: dict) -> dict:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}

@@ -1,0 +1,176 @@
+"""The command line: finds the verb, parses its arguments, runs it, and turns errors into one line.
+
+    ttecg generate "atrial fibrillation" --num 4 --out out/af
+
+Exit status: 0 done, 2 wrong input (one line on stderr; TTECG_TRACEBACK=1 shows where it arose), 130 Ctrl-C.
+"""
+
+import contextlib
+import difflib
+import importlib
+import io
+import os
+import re
+import signal
+import sys
+
+# verb: (module in ttecg.commands, class, what it does)
+VERBS = {
+    "generate": ("generate", "Generate", "make ECGs from clinical report text"),
+    "plot": ("plot", "Plot", "draw a recording on ECG paper"),
+    "data simulate": ("data", "Simulate", "make simulated ECGs as a folder of WFDB records"),
+    "data prepare": ("data", "Prepare", "make a set for training of PTB-XL, LUDB or any folder of records"),
+    "data restore-voltages": ("data", "RestoreVoltages", "put plausible mV back into z-scored recordings"),
+    "data inspect": ("inspect", "Inspect", "say what a recording, a folder or a prepared set holds"),
+    "data reports": ("data", "Reports", "say how much of a table's reports is understood"),
+    "train text-tokenizer": ("train", "TextTokenizer", "learn the pieces of report text"),
+    "train tokenizer": ("train", "Tokenizer", "train the VQ tokenizer of ECGs"),
+    "train generator": ("train", "Generator", "train the transformer from report to ECG codes"),
+    "export": ("model", "Export", "make a bundle of a trained generator"),
+    "evaluate tokenizer": ("model", "EvaluateTokenizer", "score how a tokenizer rebuilds recordings"),
+    "evaluate adherence": ("model", "EvaluateAdherence", "score whether ECGs show what was asked for"),
+    "bench generate": ("model", "BenchGenerate", "time generation on this machine"),
+}
+_EXAMPLES = {
+    "": 'ttecg generate "sinus bradycardia, left bundle branch block" --num 4 --out out/first',
+    "data": "ttecg data simulate --num 200 --out data/simulated",
+    "train": "ttecg train tokenizer --config configs/tokenizer_debug.py --workdir runs/tokenizer",
+    "evaluate": "ttecg evaluate adherence --model demo --num 20",
+    "bench": "ttecg bench generate --model demo --batch 1 8",
+}
+_HELP = ("-h", "--help")
+
+
+class _Terminated(BaseException):
+    """SIGTERM, raised so that half-written results are cleared away."""
+
+
+def main(argv=None) -> int:
+    """Runs a command line (default: that of this process) and returns the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        with _terminable():
+            command = parse(argv)
+            if command is not None:
+                command.run()
+            sys.stdout.flush()
+        return 0
+    except KeyboardInterrupt:
+        print("ttecg: interrupted", file=sys.stderr)
+        return 130
+    except _Terminated:
+        print("ttecg: terminated", file=sys.stderr)
+        return 143
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get("TTECG_TRACEBACK") == "1":
+            raise
+        print(f"ttecg: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+
+
+def parse(argv: list[str]):
+    """The command that the words ask for, with a `run()`; None where help was asked for and has been printed.
+
+    ValueError says in one line what is wrong with the words."""
+    if argv[:1] == ["--version"]:
+        import ttecg
+
+        print(f"ttecg {ttecg.__version__}")
+        return None
+    words = 2 if " ".join(argv[:2]) in VERBS else 1
+    verb, rest = " ".join(argv[:words]), argv[words:]
+    if verb not in VERBS:
+        return _no_verb(argv)
+    module, name, _ = VERBS[verb]
+    return _arguments(getattr(importlib.import_module(f"ttecg.commands.{module}"), name), f"ttecg {verb}", rest)
+
+
+def _no_verb(argv: list[str]) -> None:
+    """Help on all verbs or a group of them, where that is asked for; else ValueError."""
+    groups = {verb.split()[0] for verb in VERBS if " " in verb}
+    group = argv[0] if argv and argv[0] in groups else ""
+    rest = argv[1:] if group else argv
+    if not rest or rest[0] in _HELP:
+        if not rest and group:
+            raise ValueError(f"ttecg {group} needs one of {', '.join(_within(group))}; see ttecg {group} --help")
+        print(_overview(group))
+        return None
+    known = _within(group) if group else [*dict.fromkeys(verb.split()[0] for verb in VERBS)]
+    close = difflib.get_close_matches(rest[0], known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+    raise ValueError(f"no verb {rest[0]!r}: {hint} (help: {' '.join(filter(None, ('ttecg', group)))} --help)")
+
+
+def _within(group: str) -> list[str]:
+    return [verb.split()[1] for verb in VERBS if verb.startswith(f"{group} ")]
+
+
+def _overview(group: str) -> str:
+    verbs = {verb: line[2] for verb, line in VERBS.items() if not group or verb.startswith(f"{group} ")}
+    width = max(map(len, verbs))
+    return "\n".join(
+        (
+            "Clinical reports to 12-lead ECGs." if not group else f"ttecg {group}:",
+            "",
+            *(f"  ttecg {verb:{width}}  {what}" for verb, what in verbs.items()),
+            "",
+            "Every verb explains itself with --help; ttecg --version tells the version. For example:",
+            "",
+            f"  {_EXAMPLES[group]}",
+        )
+    )
+
+
+def _arguments(command, prog: str, argv: list[str]):
+    """`command` with its fields from argv; tyro's boxes of errors become one line."""
+    import tyro
+
+    said, config = io.StringIO(), (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(command, prog=prog, args=argv, config=config)
+    except SystemExit as stop:
+        if not stop.code:
+            return None
+    raise ValueError(f"{_essence(said.getvalue())} (help: {prog} --help)")
+
+
+def _essence(box: str) -> str:
+    """What a box of tyro's says: its first part, and the name that it believes was meant."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    title = (re.search(r"╭─+ (.*?) ─*╮", plain) or [None, ""])[1]
+    lines = [line.strip("│").rstrip() for line in plain.splitlines() if line.startswith("│")]
+    parts = [part.strip("\n") for part in re.split(r"(?m)^ ?─+$", "\n".join(lines))]
+    if title == "Required options":
+        return "missing: " + ", ".join(re.findall(r"(?m)^ {5}(\S+)", parts[0]))
+    meant = next((m[1] for part in parts if (m := re.search(r"Perhaps you meant:\s+(\S+)", part))), None)
+    said = " ".join(parts[0].partition("Got errors:")[0].split()) or " ".join(plain.split())
+    return said + (f"; did you mean {meant.rstrip(',')}?" if meant else "")
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines) or type(error).__name__
+
+
+@contextlib.contextmanager
+def _terminable():
+    """SIGTERM unwinds the stack as Ctrl-C does, so that nothing stays half-written."""
+
+    def stop(*_):
+        raise _Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # only a process's main thread may set this
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

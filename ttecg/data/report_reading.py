@@ -1,0 +1,278 @@
+"""One pass over a report: which terms of the lexicon it asserts, which rate it states, which words are left
+over.
+
+Terms are cut out longest first; negated ones are struck; "acute" and "incomplete" change the finding beside
+them; lists of leads become territories. What several findings mean together is decided in
+`ttecg.data.reports`. """
+
+import dataclasses
+import functools
+import re
+
+from ttecg.data.lexicon import BREAK, COMMA, LEADS, Word, lexicon, split
+
+_ACUTE = {
+    "anterior myocardial infarction": "acute anterior st elevation",
+    "anteroseptal myocardial infarction": "acute anterior st elevation",
+    "anterolateral myocardial infarction": "acute anterior st elevation",
+    "inferior myocardial infarction": "acute inferior st elevation",
+    "inferolateral myocardial infarction": "acute inferior st elevation",
+    "lateral myocardial infarction": "acute lateral st elevation",
+    "myocardial infarction": "acute myocardial infarction",
+}
+_ACUTE |= {phrase: phrase for phrase in _ACUTE.values()}
+_INCOMPLETE = {
+    "left bundle branch block": "incomplete left bundle branch block",
+    "right bundle branch block": "incomplete right bundle branch block",
+    "bundle branch block": "intraventricular conduction delay",
+}
+_INCOMPLETE |= {phrase: phrase for phrase in _INCOMPLETE.values()}
+_LOCAL = {"acute": _ACUTE, "incomplete": _INCOMPLETE}  # modifiers of the finding that stands beside them
+_POSITIVE = frozenset(
+    ("sinus rhythm", "normal axis", "normal ecg")
+)  # "no block and normal axis" keeps the axis
+_OR = frozenset(("or", "nor", "oder", "noch", "eller"))
+_AND = frozenset(("and", "und", "sowie", "och", "as", "well"))
+
+_PER_MINUTE = r"(?:/\s*min\w*|bpm|b\.p\.m\.?|per\s+min\w*|pro\s+min\w*|p\.?\s?m\.?\b|(?:beats?|schl\w+|slag)\s*(?:/|per|pro|a)?\s*min\w*)"
+_NUMBER = r"(?P<n{0}>\d{{2,3}}(?:[.,]\d+)?)(?![\d.,]*\d)(?:\s*(?:-|–|to|bis)\s*(?P<m{0}>\d{{2,3}})(?!\d))?"
+_BOUND = (r"(?P<b{0}>[<>]|\b(?:under|below|less\s+than|unter|over|above|more\s+than|about|around|approximately|"
+          r"(?:ü|ue|u)ber|ca\.?|etwa|circa|rund)\s)?\s*")  # fmt: skip
+_NAMED = (r"(?:\b(?:heart|pulse|ventricular|vent\.?|kammer|v|herz)[\s-]*(?:rate|freq\w*|fre[kq]\w*)|(?<!atrial )(?<!flutter )\brate|"
+          r"\b(?:ruhe)?puls\w*|(?P<kept>rhyth?m\w*|\bnsr|\bsr|\ba-?f(?:ib)?|\bvhf|flimmern|flattern|flutter|fibrillation|\w+y[ck]ardi\w*)"
+          r"(?=\s+(?:at|mit|um)\s)|\b(?:herz|kammer|ventrikel)?fre[qk]u?en[zs]\b|\bherzschlag|\bh\.?[rf]\.?\b)")  # fmt: skip
+_NOT_A_RATE = r"(?!\s*(?:ms|msec|sec|s\b|mm|mv|%|°|grad|degree|years?|jahre|hz|kg|cm|mmhg))"
+_RATE = re.compile(
+    rf"{_NAMED}\s*(?:\(?\s*(?:of|is|was|at|von|mit|um|bei|liegt|ist|betr(?:ä|ae|a)gt|[:=])\s*)*{_BOUND.format(1)}"
+    rf"{_NUMBER.format(1)}(?:\s*{_PER_MINUTE}|{_NOT_A_RATE})"
+    rf"|{_BOUND.format(2)}(?<![\d.,/])\b{_NUMBER.format(2)}\s*{_PER_MINUTE}",
+    re.IGNORECASE,
+)
+_LOWER, _UPPER = (
+    ("<", "under", "below", "less", "unter"),
+    (">", "over", "above", "more", "über", "ueber", "uber"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """found: phrases asserted. modifiers: words that tell of the whole record ("tachycardia", "bigeminy").
+    unknown: runs of words that the lexicon does not know. words: those read; mapped and dropped: how many
+    of them belong to phrases, and to words that say nothing (function words, doubt, boilerplate)."""
+
+    found: frozenset[str]
+    modifiers: frozenset[str]
+    unknown: tuple[str, ...]
+    words: int
+    mapped: int
+    dropped: int
+
+
+def read(report: str) -> Reading:
+    """Reads a report (any text); a stated rate acts as bradycardia below 60/min, as tachycardia above
+    100/min."""
+    rates = stated_rates(report)
+    text = report
+    for match, _ in rates:
+        text = text.replace(match.group(), f"{match['kept'] or ''} , ", 1)
+    spans = _spans(split(text))
+    _negate(spans)
+    _attach(spans)
+    spoken = [(span, phrase) for span in spans if span.speaks for phrase in span.meaning.split(". ")]
+    modifiers = {p[1:] for _, p in spoken if p[0] == "~"}
+    modifiers |= {"tachycardia"} if rates and rates[0][1] > 100 else set()
+    modifiers |= {"bradycardia"} if rates and rates[0][1] < 60 else set()
+    found = {p.lstrip("<>") for _, p in spoken if p[0] != "~"}
+    rate_words = sum(len(match.group().split()) for match, _ in rates)
+    counted = [
+        (sum(w.count for w in s.words), s.meaning) for s in spans if s.words[0].key not in (BREAK, COMMA)
+    ]
+    return Reading(
+        found=frozenset(found | _territories(spans)),
+        modifiers=frozenset(modifiers),
+        unknown=tuple(_unknown_runs(spans)),
+        words=sum(n for n, _ in counted) + rate_words,
+        mapped=sum(n for n, meaning in counted if meaning) + rate_words,
+        dropped=sum(n for n, meaning in counted if meaning == ""),
+    )
+
+
+@dataclasses.dataclass
+class _Span:
+    """Words that belong together: a term of the lexicon with its meaning, or (meaning None) one unknown
+    word."""
+
+    words: list[Word]
+    meaning: str | None
+    modifier: str = ""
+    done: bool = False
+
+    @property
+    def speaks(self) -> bool:
+        return bool(self.meaning) and not self.done
+
+    @property
+    def said(self) -> list[str]:
+        """The phrases of the span, without modifiers."""
+        return [
+            p
+            for p in (self.meaning or "").split(". ")
+            if p and p[0] not in "<>~" and p not in ("not>", "<not")
+        ]
+
+
+def _spans(words: list[Word]) -> list[_Span]:
+    """Cuts the words into terms, longest first from the left; a list of leads alone is a term of its own."""
+    spans, i, lex = [], 0, lexicon()
+    while i < len(words):
+        length, meaning = lex.longest(words, i)
+        if not length:
+            length, meaning = 1, "" if words[i].key in (BREAK, COMMA, LEADS) else None
+        spans.append(_Span(words[i : i + length], meaning))
+        i += length
+    return spans
+
+
+def _negate(spans: list[_Span]) -> None:
+    """Marks negated terms as done. A negation that finds nothing to negate becomes unknown words again."""
+    for i, span in enumerate(spans):
+        if span.meaning == "<not":
+            target = next(
+                (s for s in reversed(spans[max(0, i - 4) : i]) if s.speaks or s.words[0].key == BREAK), None
+            )
+            hit = target is not None and target.speaks
+            if hit:
+                target.done = True
+        elif span.meaning == "not>":
+            hit = _negate_forward(spans, i + 1)
+        else:
+            continue
+        span.meaning = "" if hit else None
+    for span in spans:
+        if span.done and span.meaning == "normal ecg":
+            span.meaning, span.done = "abnormal ecg", False
+
+
+def _negate_forward(spans: list[_Span], i: int) -> bool:
+    """Negates the first term from i on, and those that or, nor, and, / or a list with "or" at its end tie
+    to it."""
+    hit, strange, tied, loosely = False, 0, True, False
+    for j in range(i, len(spans)):
+        key = spans[j].words[0].key
+        if key == BREAK or spans[j].meaning in ("not>", "<not"):
+            break
+        if key == COMMA:
+            tied = not hit or _or_follows(spans, j)
+        elif spans[j].meaning == "" and len(spans[j].words) == 1 and key in _OR | _AND:
+            if key in _AND and not hit:
+                return j > i  # "no block and ...": what was negated has no phrase of its own
+            tied, loosely = True, key in _AND
+        elif spans[j].speaks:
+            if not tied or (hit and loosely and _POSITIVE.intersection(spans[j].said)):
+                break
+            spans[j].done, hit, tied = True, True, False
+            if spans[j].meaning[0] in "<>":
+                tied = True  # "no acute infarction": the modifier and its noun
+        elif spans[j].meaning is None:
+            strange += 1
+            if hit or strange > 3:
+                break
+    return hit
+
+
+def _or_follows(spans: list[_Span], i: int) -> bool:
+    for span in spans[i:]:
+        if span.words[0].key == BREAK or span.meaning == "not>":
+            return False
+        if span.words[0].key in _OR:
+            return True
+    return False
+
+
+def _attach(spans: list[_Span]) -> None:
+    """Local modifiers change the finding beside them: ">acute" looks ahead and then back, "<acute" back
+    first."""
+    for i, span in enumerate(spans):
+        if not span.speaks or span.meaning[0] not in "<>" or span.meaning == "<not":
+            continue
+        changes = _LOCAL[span.meaning[1:]]
+        ways = [spans[i + 1 :], spans[:i][::-1]]
+        for way in ways if span.meaning[0] == ">" else ways[::-1]:
+            target = _beside(way, changes)
+            if target:
+                target.meaning = ". ".join(changes.get(p, p) for p in target.meaning.split(". "))
+                span.done = True
+                break
+
+
+def _beside(spans: list[_Span], changes: dict) -> _Span | None:
+    """The next term that can be changed, over filler and at most two unknown words, within the sentence."""
+    strange = 0
+    for span in spans:
+        if span.words[0].key == BREAK or strange > 2:
+            return None
+        if span.meaning and span.meaning[0] not in "<>":
+            return span if not span.done and changes.keys() & set(span.said) else None
+        strange += span.meaning is None
+    return None
+
+
+def _territories(spans: list[_Span]) -> set[str]:
+    """The lead lists of a report as territories, from lists that stand alone or inside a term with a
+    meaning."""
+    leads = [w.leads for s in spans for w in s.words
+             if w.leads and not s.done and (s.meaning or len(s.words) == 1)]  # fmt: skip
+    return {territory for some in leads for territory in _territory(some)}
+
+
+@functools.lru_cache(maxsize=4096)
+def _territory(leads: frozenset[str]) -> tuple[str, ...]:
+    inferior = leads & {"ii", "iii", "avf"}
+    if leads <= {"avr"}:
+        return ("lead avr",)
+    if leads & {"i", "avl"} and inferior == {"ii"}:
+        inferior = frozenset()  # I, II, aVL with V5, V6: the left side of the heart
+    lateral = leads & {"i", "avl", "v5", "v6"}
+    septal = leads & {"v1", "v2"}
+    anterior = leads & {"v3", "v4"}
+    if anterior == {"v4"} and lateral and not septal:
+        anterior = frozenset()
+    if inferior and lateral and (septal or anterior):
+        return ("most leads",)
+    front = "anteroseptal" if septal and anterior else "septal" if septal else "anterior" if anterior else ""
+    if front and lateral:
+        return ("anterolateral leads",)
+    if inferior and lateral:
+        return ("inferolateral leads",)
+    parts = [front, "inferior" if inferior else "", "lateral" if lateral else ""]
+    return tuple(f"{part} leads" for part in parts if part)
+
+
+def _unknown_runs(spans: list[_Span]) -> list[str]:
+    """Neighbouring unknown words as one piece of text each."""
+    runs, open_ = [], False
+    for span in spans:
+        text = " ".join(w.text for w in span.words)
+        if span.meaning is not None:
+            open_ = False
+        elif open_:
+            runs[-1] += " " + text
+        else:
+            runs.append(text)
+            open_ = True
+    return runs
+
+
+def stated_rates(report: str) -> list[tuple[re.Match, float]]:
+    """Ventricular rates that a report states, per minute, with the place where each is said."""
+    found = []
+    for match in _RATE.finditer(report):
+        side = "1" if match["n1"] else "2"
+        value = float(match["n" + side].replace(",", "."))
+        if match["m" + side]:
+            value = (value + float(match["m" + side])) / 2
+        bound = (match["b" + side] or "").lower()
+        value *= 0.9 if bound.startswith(_LOWER) else 1.1 if bound.startswith(_UPPER) else 1.0
+        if 20 <= value <= 350:
+            found.append((match, round(value, 1)))
+    return found

@@ -1,0 +1,105 @@
+"""The paper's transformer (Auto-TTE, arXiv 2303.09395, as its code has it): prompt, then 312 codes of one level.
+
+Learned absolute positions, LayerScale, GEGLU, text and code loss. Departures, on purpose: a BOS id; age and sex have
+ids of their own (the released code overwrote twelve text pieces); padding is never attended.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ttecg.models.generator import causal, cross_entropy
+from ttecg.models.transformer import LayerNorm, Linear, PaperBlock, Trunk
+
+START = 103  # the spare condition id that stands last before the codes
+
+
+@dataclasses.dataclass(frozen=True)
+class PaperGeneratorConfig:
+    """Sizes of the paper's transformer."""
+
+    layers: int = 12
+    width: int = 512
+    heads: int = 8
+    head_dim: int = 64
+    dropout: float = 0.2
+    # prompt ids: 104 for conditions, 3000 text pieces; the longest prompt, BOS and start id included
+    vocab: int = 3104
+    prompt: int = 105
+    # code frames and codes; one level
+    frames: int = 312
+    levels: int = 1
+    codes: int = 1024
+    code_dim: int = 512
+    frame_seconds: float = 0.032
+    # "float32", "bfloat16", or "auto": bfloat16 on GPU and TPU, float32 on CPU
+    compute: str = "auto"
+    remat: bool = False
+
+    def __post_init__(self):
+        if self.levels != 1:
+            raise ValueError(f"the paper's transformer writes one code per frame; levels must be 1, got {self.levels}")
+
+    @property
+    def dtype(self):
+        if self.compute == "auto":
+            return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+        return jnp.dtype(self.compute)
+
+    def create(self, rngs: nnx.Rngs) -> "PaperGenerator":
+        return PaperGenerator(self, rngs=rngs)
+
+
+class PaperGenerator(nnx.Module):
+    """See the module's docstring. There is no beat plan: plan_slots is 0 and plans are (B, 0)."""
+
+    plan_slots = 0
+
+    def __init__(self, config: PaperGeneratorConfig, *, rngs: nnx.Rngs):
+        self.config, c = config, config
+
+        def table(rows):
+            return nnx.Param(jax.random.normal(rngs.params(), (rows, c.width)))
+
+        self.prompt_table, self.code_table = table(c.vocab), table(c.codes)
+        self.prompt_positions, self.code_positions = table(c.prompt), table(c.frames)
+        self.trunk = Trunk(PaperBlock, c.layers, c.width, c.heads, c.head_dim, c.dropout, remat=c.remat, rngs=rngs)
+        self.norm = LayerNorm(c.width)
+        self.text_head = Linear(c.width, c.vocab, rngs=rngs)
+        self.code_head = Linear(c.width, c.codes, rngs=rngs)
+
+    def embed_prompt(self, prompt_BxP):
+        """(B, prompt, D) and no rotary positions; the last slot holds the start id."""
+        ids = self.full_prompt(prompt_BxP)
+        return (self.prompt_table[...][ids] + self.prompt_positions[...]).astype(self.config.dtype), None
+
+    def full_prompt(self, prompt_BxP):
+        """Padded to the full length, the start id in the last slot."""
+        room = self.config.prompt - 1
+        ids = jnp.pad(prompt_BxP[:, :room], ((0, 0), (0, max(0, room - prompt_BxP.shape[1]))))
+        return jnp.pad(ids, ((0, 0), (0, 1)), constant_values=START)
+
+    def prompt_slots(self, prompt: int) -> int:
+        return self.config.prompt
+
+    def embed_codes(self, first, codes_Bxn):
+        """Inputs made of codes at frames first, first + 1, ...: what predicts the frames after them."""
+        at = jax.lax.dynamic_slice_in_dim(self.code_positions[...], first, codes_Bxn.shape[1])
+        return (self.code_table[...][codes_Bxn] + at).astype(self.config.dtype)
+
+    def code_logits(self, h):
+        return self.code_head(self.norm(h)).astype(jnp.float32)
+
+    def losses(self, prompt_BxP, plan_Bx0, codes_BxNx1, key=None) -> dict:
+        """Mean cross-entropies in nats: "text" over real pieces and conditions, "code_1" over codes."""
+        ids = self.full_prompt(prompt_BxP)
+        x = jnp.concatenate([self.embed_prompt(prompt_BxP)[0], self.embed_codes(0, codes_BxNx1[:, :-1, 0])], 1)
+        visible = jnp.concatenate([ids != 0, jnp.ones_like(codes_BxNx1[:, :-1, 0], bool)], 1)
+        h, _ = self.trunk(x, None, causal(visible), key=key)
+        split = self.config.prompt - 1
+        text = self.text_head(self.norm(h[:, : split - 1])).astype(jnp.float32)
+        target = ids[:, 1:split]
+        return {"text": cross_entropy(text, target, target != 0),
+                "code_1": cross_entropy(self.code_logits(h[:, split:]), codes_BxNx1[..., 0])}

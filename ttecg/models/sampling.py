@@ -1,0 +1,210 @@
+"""Drawing a beat plan and codes from a generator: prefill, key-value cache, one compiled loop.
+
+Every sample has its own random key, so what it becomes does not depend on its neighbours in the batch.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from ttecg.models import beat_plan
+from ttecg.models.generator import causal
+from ttecg.models.paper_generator import PaperGenerator
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingPolicy:
+    """How tokens are chosen from logits."""
+
+    # 0 is greedy; higher is more varied
+    temperature: float = 1.0
+    # of the most likely codes only these many may be drawn; 0 for all
+    top_k: int = 0
+    # of the most likely codes only those that together hold this probability; 1 for all
+    top_p: float = 1.0
+    # classifier-free guidance: 1 follows the model, more exaggerates what the prompt says
+    guidance: float = 1.0
+    # factors on the temperature for each level of codes (the last one holds for further levels), and for the beat plan
+    level_temperature: tuple[float, ...] = (1.0,)
+    plan_temperature: float = 1.0
+
+    def __post_init__(self):
+        if self.temperature < 0:
+            raise ValueError(f"temperature must not be negative, got {self.temperature:g}")
+        if self.top_k < 0:
+            raise ValueError(f"top-k must not be negative (0 draws from all codes), got {self.top_k}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top-p must be above 0 and at most 1, got {self.top_p:g}")
+        if self.guidance < 0:
+            raise ValueError(f"guidance must not be negative (1 is none), got {self.guidance:g}")
+
+
+def choose(logits_BxV, keys_B, policy: SamplingPolicy, temperature: float):
+    """One token per row, (B,) int32. Filters keep at least the most likely token."""
+    logits = logits_BxV.astype(jnp.float32)
+    if temperature == 0:
+        return jnp.argmax(logits, -1).astype(jnp.int32)
+    logits = keep_likely(logits / temperature, policy.top_k, policy.top_p)
+    return jax.vmap(jax.random.categorical)(keys_B, logits).astype(jnp.int32)
+
+
+def keep_likely(logits_BxV, top_k: int, top_p: float):
+    """Logits outside the top k, or outside the smallest set of probability top_p, at -1e30."""
+    if top_k:
+        least = jax.lax.top_k(logits_BxV, min(top_k, logits_BxV.shape[-1]))[0][..., -1:]
+        logits_BxV = jnp.where(logits_BxV < least, -1e30, logits_BxV)
+    if top_p < 1:
+        ordered = -jnp.sort(-logits_BxV, axis=-1)
+        share = jax.nn.softmax(ordered, -1)
+        inside = jnp.cumsum(share, -1) - share < top_p  # the probability before a token, so the first is always in
+        least = jnp.min(jnp.where(inside, ordered, jnp.inf), -1, keepdims=True)
+        logits_BxV = jnp.where(logits_BxV < least, -1e30, logits_BxV)
+    return logits_BxV
+
+
+def sample(model, prompt_BxP, unconditional_BxP, keys_B, policy: SamplingPolicy, plan_BxR=None):
+    """Beat plans (B, R) and codes (B, N, Q) drawn under prompts. A given plan is obeyed, not drawn.
+
+    unconditional_BxP: the prompt that says nothing, for guidance; not used where policy.guidance is 1.
+    """
+    if isinstance(model, PaperGenerator):
+        return _sample_paper(model, prompt_BxP, unconditional_BxP, keys_B, policy)
+    return _sample_base(model, prompt_BxP, unconditional_BxP, keys_B, policy, plan_BxR)
+
+
+class _Guide:
+    """Runs conditional and unconditional rows as one batch and mixes their logits."""
+
+    def __init__(self, policy: SamplingPolicy):
+        self.scale = policy.guidance
+
+    def double(self, x, other=None):
+        return x if self.scale == 1 else jnp.concatenate([x, x if other is None else other])
+
+    def mix(self, logits):
+        if self.scale == 1:
+            return logits
+        yes, no = jnp.split(logits, 2)
+        return no + self.scale * (yes - no)
+
+
+def _keys(keys_B, *numbers):
+    for n in numbers:
+        keys_B = jax.vmap(jax.random.fold_in, (0, None))(keys_B, n)
+    return keys_B
+
+
+def _sample_base(model, prompt, unconditional, keys, policy, plan):
+    c, guide = model.config, _Guide(policy)
+    prompt2 = guide.double(prompt, unconditional)
+    batch, (rows, width), slots = len(prompt), prompt2.shape, model.plan_slots
+    total = width + slots + c.frames
+    cache = model.trunk.empty_cache(rows, total, c.dtype)
+    seen = jnp.zeros((rows, total), bool).at[:, :width].set(prompt2 != 0)
+    x, positions = model.embed_prompt(prompt2)
+    _, cache = model.trunk(x, positions, _prefill_mask(prompt2 != 0, total), cache, 0)
+
+    def plan_step(carry, slot):
+        cache, seen, before, ended = carry
+        seen = seen.at[:, width + slot].set(guide.double(before != beat_plan.PAD))
+        x, positions = model.embed_plan(guide.double(before)[:, None], slot)
+        h, cache = model.trunk(x, positions, seen[:, None], cache, width + slot)
+        logits = guide.mix(model.plan_logits(h)[:, 0])
+        last = slot == slots - 1  # the last slot can only be the end
+        logits = jnp.where(last & (jnp.arange(logits.shape[-1]) != beat_plan.END), -1e30, logits)
+        token = choose(logits, _keys(keys, 0, slot), policy, policy.temperature * policy.plan_temperature)
+        token = jnp.where(ended, beat_plan.PAD, token)
+        return (cache, seen, token, ended | (token == beat_plan.END)), token
+
+    if plan is None:
+        start = (cache, seen, jnp.full(batch, beat_plan.START), jnp.zeros(batch, bool))
+        (cache, seen, _, _), plan = jax.lax.scan(plan_step, start, jnp.arange(slots))
+        plan = plan.T
+    else:
+        shifted = jnp.pad(plan[:, :-1], ((0, 0), (1, 0)), constant_values=beat_plan.START)
+        known = guide.double(shifted != beat_plan.PAD)
+        mask = jnp.concatenate([jnp.broadcast_to((prompt2 != 0)[:, None], (rows, slots, width)), causal(known),
+                                jnp.zeros((rows, slots, c.frames), bool)], -1)
+        seen = seen.at[:, width : width + slots].set(known)
+        x, positions = model.embed_plan(guide.double(shifted))
+        _, cache = model.trunk(x, positions, mask, cache, width)
+
+    def frame_step(carry, frame):
+        cache, seen, latents = carry
+        seen = seen.at[:, width + slots + frame].set(True)
+        x, positions = model.embed_frames(frame[None], latents, plan)
+        h, cache = model.trunk(guide.double(x), positions, seen[:, None], cache, width + slots + frame)
+        above, codes = jnp.zeros((batch, 1, c.code_dim)), []
+        for q in range(c.levels):
+            logits = guide.mix(model.code_logits(h, q, guide.double(above)))[:, 0]
+            factor = policy.level_temperature[min(q, len(policy.level_temperature) - 1)]
+            code = choose(logits, _keys(keys, 1 + q, frame), policy, policy.temperature * factor)
+            above = above + model.code_vectors[...][q][code][:, None]
+            codes.append(code)
+        latents = jax.lax.dynamic_update_slice_in_dim(latents, above, frame, axis=1)
+        return (cache, seen, latents), jnp.stack(codes, -1)
+
+    latents = jnp.zeros((batch, c.frames, c.code_dim))
+    _, codes = jax.lax.scan(frame_step, (cache, seen, latents), jnp.arange(c.frames))
+    return plan, codes.transpose(1, 0, 2)
+
+
+def _sample_paper(model, prompt, unconditional, keys, policy):
+    c, guide = model.config, _Guide(policy)
+    ids = model.full_prompt(guide.double(prompt, unconditional))
+    rows, width = ids.shape
+    total = width + c.frames - 1
+    seen = jnp.zeros((rows, total), bool).at[:, :width].set(ids != 0)
+    cache = model.trunk.empty_cache(rows, total, c.dtype)
+    x, _ = model.embed_prompt(guide.double(prompt, unconditional))
+    h, cache = model.trunk(x, None, _prefill_mask(ids != 0, total), cache, 0)
+
+    def pick(h, frame):
+        return choose(guide.mix(model.code_logits(h[:, -1:]))[:, 0], _keys(keys, 1, frame), policy, policy.temperature)
+
+    def step(carry, frame):
+        cache, seen, code = carry
+        seen = seen.at[:, width + frame - 1].set(True)
+        x = model.embed_codes(frame - 1, guide.double(code)[:, None])
+        h, cache = model.trunk(x, None, seen[:, None], cache, width + frame - 1)
+        code = pick(h, frame)
+        return (cache, seen, code), code
+
+    first = pick(h, 0)
+    _, rest = jax.lax.scan(step, (cache, seen, first), jnp.arange(1, c.frames))
+    codes = jnp.concatenate([first[:, None], rest.T], 1)[..., None]
+    return jnp.zeros((len(prompt), 0), jnp.int32), codes
+
+
+def _prefill_mask(known_BxP, total: int):
+    return jnp.pad(causal(known_BxP), ((0, 0), (0, 0), (0, total - known_BxP.shape[1])))
+
+
+@functools.lru_cache(maxsize=32)
+def compiled(functional, policy: SamplingPolicy, with_plan: bool):
+    """`sample` jitted for a model and policy: f(params, buffers, prompt, unconditional, keys, plan or None)."""
+
+    def run(params, buffers, prompt, unconditional, keys, plan):
+        return sample(functional.merge(params, buffers), prompt, unconditional, keys, policy, plan if with_plan else None)
+
+    return jax.jit(run)
+
+
+def sample_without_cache(model, prompt_BxP, unconditional_BxP, keys_B, policy: SamplingPolicy):
+    """The paper's transformer as the reference runs it, the whole prefix again for every code; for comparison only."""
+    c, guide = model.config, _Guide(policy)
+    ids = model.full_prompt(guide.double(prompt_BxP, unconditional_BxP))
+    start, _ = model.embed_prompt(guide.double(prompt_BxP, unconditional_BxP))
+    visible = jnp.concatenate([ids != 0, jnp.ones((len(ids), c.frames - 1), bool)], 1)
+
+    def step(codes, frame):
+        x = jnp.concatenate([start, model.embed_codes(0, guide.double(codes)[:, :-1])], 1)
+        h, _ = model.trunk(x, None, causal(visible))
+        h = jax.lax.dynamic_slice_in_dim(h, ids.shape[1] - 1 + frame, 1, axis=1)
+        code = choose(guide.mix(model.code_logits(h))[:, 0], _keys(keys_B, 1, frame), policy, policy.temperature)
+        return codes.at[:, frame].set(code), code
+
+    _, codes = jax.lax.scan(step, jnp.zeros((len(prompt_BxP), c.frames), jnp.int32), jnp.arange(c.frames))
+    return codes.T[..., None]

@@ -1,0 +1,157 @@
+"""Codes of every training ECG, extracted once: what a generator is trained on, kept in `workdir/codes-*.npz`.
+
+A recorded ECG gives `variants` examples: as it is, then with its axis turned, its gain changed and its pauses
+stretched (never across the borders of brady- and tachycardia, so that the report stays true). A simulated one
+gives one.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+
+import jax
+import numpy as np
+import tqdm
+
+from ttecg.data import augment, reports
+from ttecg.data.batches import Source
+from ttecg.data.beats import r_peaks
+from ttecg.data.prompt import Prompt
+from ttecg.ecg import ECG, SEXES
+from ttecg.models import beat_plan
+from ttecg.train.tokenizer import prepare_signal
+
+_RATE_CLASSES = (0.0, 60.0, 100.0, 400.0)  # bradycardia, normal, tachycardia: per minute
+_CHUNK = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Arrays of one source: codes (M, N, Q) uint16, plans (M, R) int16, and what prompts are made of."""
+
+    codes: np.ndarray
+    plans: np.ndarray
+    reports: np.ndarray  # (M,) canonical report text, "" where there is none
+    statements: np.ndarray  # (M,) canonical text of the labels
+    age: np.ndarray  # (M,) years, nan unknown
+    sex: np.ndarray  # (M,) index into SEXES, -1 unknown
+    heart_rate: np.ndarray  # (M,) per minute, nan unknown
+    simulated: np.ndarray  # (M,) bool
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def prompt(self, index: int, statement: bool = False) -> Prompt:
+        """The prompt of one example, from its report or (statement=True, or where it has none) from its labels."""
+        first, second = self.reports[index], self.statements[index]
+        age, rate, sex = self.age[index], self.heart_rate[index], self.sex[index]
+        return Prompt(
+            report=str((second or first) if statement else (first or second)),
+            age=None if np.isnan(age) else float(age),
+            sex=SEXES[sex] if sex >= 0 else None,
+            heart_rate=None if np.isnan(rate) else float(np.clip(rate, 20, 250)),
+            origin="simulated" if self.simulated[index] else "recorded",
+        )
+
+    def rarity(self, exponent: float) -> np.ndarray:
+        """(M,) sampling weights: the mean over an example's phrases of frequency ** -exponent, at most 20 times the least."""
+        phrases = [set(f"{a}. {b}".split(". ")) - {""} for a, b in zip(self.reports, self.statements)]
+        count: dict[str, int] = {}
+        for group in phrases:
+            for phrase in group:
+                count[phrase] = count.get(phrase, 0) + 1
+        rare = {p: (max(n, len(self) / 200) / len(self)) ** -exponent for p, n in count.items()}
+        weights = np.array([np.mean([rare[p] for p in sorted(group)]) if group else 1.0 for group in phrases])
+        return np.minimum(weights / weights.min(), 20.0)
+
+
+def extract(text: str, split: str, tokenizer, variants: int, seed: int, cache) -> Examples:
+    """The examples of source `text` ("PATH@WEIGHT"), from the cache directory or made and put there.
+
+    tokenizer: a `bundle.LoadedTokenizer`. The cache file's name holds a hash of all that decides its content.
+    """
+    source = Source.parse(text)
+    key = json.dumps([source.path, split, tokenizer.hash, variants, seed, source.fingerprint()])
+    path = pathlib.Path(cache) / f"codes-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as stored:
+            return Examples(**{k: stored[k] for k in stored.files})
+    examples = _make(source, split, tokenizer, variants, seed)
+    scratch = path.with_suffix(".tmp.npz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(scratch, **{f.name: getattr(examples, f.name) for f in dataclasses.fields(Examples)})
+    os.replace(scratch, path)
+    return examples
+
+
+def _make(source: Source, split: str, tokenizer, variants: int, seed: int) -> Examples:
+    records = source.open(split)
+    count = 1 if source.simulated or split != "train" else variants
+    rows, codes, waiting = [], [], []
+    for number in tqdm.tqdm(range(len(records)), desc=f"codes of {source.path} {split}", unit="ECG", mininterval=1):
+        ecg = records[number]
+        about = _about(ecg, source.simulated)
+        for signal, peaks in _variants(ecg, tokenizer.config, count, (seed, number)):
+            rows.append(about | _timing(peaks / tokenizer.config.rate))
+            waiting.append(signal)
+            if len(waiting) == _CHUNK:
+                codes.append(tokenizer.encode(np.stack(waiting)))
+                waiting = []
+    if waiting:
+        codes.append(tokenizer.encode(np.stack(waiting)))
+    columns = {name: np.array([r[name] for r in rows]) for name in rows[0]}
+    return Examples(codes=np.concatenate(codes).astype(np.uint16), **columns)
+
+
+def _about(ecg: ECG, simulated: bool) -> dict:
+    report = ecg.report if ecg.report and ecg.report.strip() else ""
+    if simulated:
+        statements = ""
+    else:
+        likelihoods = ecg.info.get("likelihoods") or (100.0,) * len(ecg.labels)
+        statements = reports.from_scp(dict(zip(ecg.labels, likelihoods))) if ecg.labels else ""
+    return {
+        "reports": reports.canonical(report) if report else "",
+        "statements": statements,
+        "age": np.nan if ecg.age is None else ecg.age,
+        "sex": -1 if ecg.sex is None else SEXES.index(ecg.sex),
+        "simulated": simulated,
+    }
+
+
+def _timing(peaks_s: np.ndarray) -> dict:
+    rate = 60 / np.median(np.diff(peaks_s)) if len(peaks_s) > 1 else np.nan
+    return {"plans": beat_plan.encode(peaks_s).astype(np.int16), "heart_rate": rate}
+
+
+def _variants(ecg: ECG, config, count: int, seed: tuple[int, int]):
+    """(signal (T, 8) float32, peaks in samples) of each variant, at the tokenizer's rate and length."""
+    known = ecg.info.get("r_peaks")
+    peaks = np.asarray(r_peaks(ecg) if known is None else known) * config.rate / ecg.rate
+    whole = prepare_signal(ecg, config)
+    yield whole[: config.samples], peaks[peaks < config.samples]
+    for variant in range(1, count):
+        rng = np.random.default_rng((*seed, variant))
+        x = augment.random_gain(augment.random_rotation(whole, rng), rng)
+        x, moved = augment.retime(x, np.round(peaks).astype(int), config.rate, config.samples, rng, _stretch(peaks, config.rate, rng))
+        yield x.astype(np.float32), moved
+
+
+def _stretch(peaks: np.ndarray, rate: float, rng: np.random.Generator) -> float:
+    """About one, such that the heart rate stays in its class."""
+    stretch = float(np.exp(rng.normal(0, 0.1)))
+    if len(peaks) < 2:
+        return stretch
+    heart_rate = 60 * rate / np.median(np.diff(peaks))
+    low = max(b for b in _RATE_CLASSES if b <= heart_rate)
+    high = min(b for b in _RATE_CLASSES if b > heart_rate)
+    return float(np.clip(stretch, heart_rate / (high - 0.5), heart_rate / (low + 0.5)))
+
+
+def normalised_code_vectors(vectors_QxKxD: np.ndarray, codes_MxNxQ: np.ndarray):
+    """Code vectors divided by the spread (root mean square) of their sums over the training codes: unit latents."""
+    sample = codes_MxNxQ[:: max(1, len(codes_MxNxQ) // 500)].astype(int)
+    sums = sum(vectors_QxKxD[q][sample[..., q]] for q in range(sample.shape[-1]))
+    return jax.numpy.asarray(vectors_QxKxD / np.sqrt(np.mean(sums**2)), jax.numpy.float32)

@@ -1,0 +1,178 @@
+"""Trains a generator on codes: `ttecg train generator --config configs/generator_base.py --workdir runs/generator`."""
+
+import dataclasses
+import functools
+import json
+
+import jax
+import numpy as np
+
+from ttecg.bundle import describe_generator, load_tokenizer, load_weights
+from ttecg.data import batches
+from ttecg.data.prompt import CONDITIONS, PromptEncoder
+from ttecg.models.functional import Functional
+from ttecg.models.generator import GeneratorConfig
+from ttecg.models.paper_generator import PaperGeneratorConfig
+from ttecg.train import codes, text_tokenizer
+from ttecg.train.config import open_workdir, to_dict, write_text
+from ttecg.train.loop import RunConfig, Task, train
+from ttecg.train.sharding import P, Rules
+from ttecg.train.state import OptimizerConfig, apply_gradients
+
+# Tensor parallelism over 'model': heads and the inner width of the feed-forward are split, embeddings by their width
+RULES: Rules = (
+    (r"(qkv|wide|frame_in)/(kernel)$", P(None, "model")),
+    (r"(qkv|wide|frame_in)/bias$", P("model")),
+    (r"(out|narrow|frame_mix|query)/kernel$", P("model", None)),
+    (r"(prompt_table|plan_table|code_table|prompt_positions|code_positions|section)$", P(None, "model")),
+    (r".*", P()),
+)
+
+MODEL_FILE, TEXT_FILE = "model.json", text_tokenizer.FILE
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratorTraining:
+    """Everything that defines a generator run. Sizes that follow from the tokenizers are filled in at the start."""
+
+    model: GeneratorConfig | PaperGeneratorConfig = GeneratorConfig()
+    # work directory or bundle of the VQ tokenizer, and work directory (or file) of the text tokenizer
+    tokenizer: str = "runs/tokenizer"
+    text: str = "runs/text"
+    # "PATH@WEIGHT" of prepared sets, or "simulator:COUNT@WEIGHT" (data.batches.Source)
+    sources: tuple[str, ...] = ("simulator",)
+    # work directory or bundle whose weights training starts from; empty for random ones
+    init: str = ""
+    # which conditions a prompt starts with, and how many ids it is padded to in training
+    conditions: tuple[str, ...] = CONDITIONS
+    prompt_length: int = 48
+    # augmented examples made of each recorded ECG
+    variants: int = 8
+    # rare findings are drawn more often: exponent on their frequency, 0 for not at all
+    balance: float = 0.5
+    # probabilities: the text is left out; each of age, sex and heart rate is; labels' text stands for the report's
+    drop_text: float = 0.1
+    drop_condition: float = 0.3
+    statements: float = 0.4
+    # weights of the cross-entropies: prompt text, beat plan, each level of codes
+    text_loss: float = 0.0
+    plan_loss: float = 0.5
+    level_loss: tuple[float, ...] = (1.0, 0.8, 0.6, 0.5)
+    # validation examples to score
+    validation: int = 128
+    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-3, warmup=100, weight_decay=0.05)
+    run: RunConfig = RunConfig(steps=4000, batch=16, eval_every=250, checkpoint_every=100)
+
+    def __post_init__(self):
+        if len(self.level_loss) != self.model.levels:
+            raise ValueError(f"level_loss has {len(self.level_loss)} weights for {self.model.levels} levels of codes")
+
+
+def run(config: GeneratorTraining, workdir, resume: bool = False):
+    """Trains, or goes on training, in workdir. Returns the final state."""
+    tokenizer = load_tokenizer(config.tokenizer)
+    encoder = PromptEncoder(text_tokenizer.load(config.text), config.conditions, config.model.prompt)
+    model = resolve(config.model, tokenizer.config, encoder)
+    sources, mixture = batches.open_sources(config.sources, "train")  # a wrong source is named before anything is made
+    workdir = open_workdir(workdir, config, resume)
+    write_text(workdir / MODEL_FILE, json.dumps(describe_generator(model), indent=1))
+    (workdir / TEXT_FILE).write_bytes(encoder.model)
+    extract = functools.partial(codes.extract, tokenizer=tokenizer, variants=config.variants, seed=config.run.seed,
+                                cache=workdir)
+    examples = [extract(s, "train") for s in batches.with_split(config.sources, "train")]
+    held_out = [extract(s, "validation") for s in batches.with_split(config.sources, "validation")]
+    functional = Functional(model.create)
+    task = Task(
+        functional=functional,
+        rules=RULES,
+        optimizer=config.optimizer,
+        step=functools.partial(loss_step, functional, config),
+        batch=batches.batches(_row_maker(config, encoder, examples, mixture), config.run.seed, config.run.batch),
+        evaluate=functools.partial(evaluate, functional, _validation(config, encoder, held_out)) if held_out else None,
+        prepare=functools.partial(_prepare, config, functional, tokenizer, examples),
+    )
+    return train(task, config.run, workdir, describe=to_dict(config))
+
+
+def resolve(model, tokenizer, encoder: PromptEncoder):
+    """The model config with the sizes that the two tokenizers dictate. ValueError where they do not fit together."""
+    if tokenizer.levels != model.levels or tokenizer.frames != model.frames:
+        raise ValueError(f"the tokenizer writes {tokenizer.frames} frames of {tokenizer.levels} codes; the generator's "
+                         f"config says {model.frames} of {model.levels}: set model.frames and model.levels")
+    vocab = encoder.vocab if isinstance(model, GeneratorConfig) else max(encoder.vocab, model.vocab)
+    return dataclasses.replace(model, vocab=vocab, codes=tokenizer.codes, code_dim=tokenizer.code_dim,
+                               frame_seconds=tokenizer.frame_seconds)
+
+
+def _row_maker(config, encoder, examples, mixture):
+    edges = [np.cumsum(e.rarity(config.balance)) for e in examples]
+
+    def row(rng: np.random.Generator) -> dict:
+        source, _ = mixture.draw(rng)
+        index = int(np.searchsorted(edges[source], rng.random() * edges[source][-1]))
+        return _row(encoder, config, examples[source], index,
+                    examples[source].prompt(index, rng.random() < config.statements)
+                    .drop(rng, config.drop_text, config.drop_condition))
+
+    return row
+
+
+def _row(encoder, config, examples, index, prompt) -> dict:
+    return {
+        "prompt": encoder.padded([prompt], config.prompt_length)[0],
+        "plan": examples.plans[index].astype(np.int32),
+        "codes": examples.codes[index].astype(np.int32),
+    }
+
+
+def _validation(config, encoder, held_out) -> dict:
+    """The first validation examples of the sources in turn, as one batch."""
+    rows = []
+    for i in range(max(len(e) for e in held_out)):
+        rows += [_row(encoder, config, e, i, e.prompt(i)) for e in held_out if i < len(e)]
+    return {k: np.stack([r[k] for r in rows[: config.validation]]) for k in rows[0]}
+
+
+def _prepare(config, functional, tokenizer, examples, state):
+    """Code vectors from the tokenizer; weights from `init` where that is given."""
+    buffers, params = dict(state.buffers), state.params
+    if "code_vectors" in buffers:
+        sample = np.concatenate([e.codes[:: max(1, len(e) // 200)] for e in examples])
+        buffers["code_vectors"] = codes.normalised_code_vectors(tokenizer.code_vectors, sample)
+    if config.init:
+        params, buffers = load_weights(config.init, functional)
+    return dataclasses.replace(state, params=params, ema=jax.tree.map(np.copy, params), buffers=buffers)
+
+
+def _plan(functional, batch):
+    """Models without a beat plan get an empty one."""
+    return batch["plan"] if "plan_table" in functional.param_names else batch["plan"][:, :0]
+
+
+def loss_step(functional: Functional, config: GeneratorTraining, state, batch, key, optimizer):
+    """One step on the weighted sum of the model's cross-entropies."""
+    weights = {"text": config.text_loss, "plan": config.plan_loss}
+    weights |= {f"code_{q + 1}": w for q, w in enumerate(config.level_loss)}
+
+    def loss(params):
+        model = functional.merge(params, state.buffers)
+        terms = model.losses(batch["prompt"], _plan(functional, batch), batch["codes"], key)
+        return sum(weights[k] * v for k, v in terms.items()), terms
+
+    (value, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+    state, norms = apply_gradients(state, grads, optimizer, config.run.ema)
+    rate = config.optimizer.rate(config.run.steps)(state.step - 1)
+    return state, {"loss": value, **terms, **norms, "learning_rate": rate}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _losses(functional, params, buffers, batch):
+    return functional.merge(params, buffers).losses(batch["prompt"], _plan(functional, batch), batch["codes"])
+
+
+def evaluate(functional, validation: dict, state, step) -> dict:
+    """Cross-entropies of the averaged parameters on the validation examples."""
+    chunks = [{k: v[i : i + 16] for k, v in validation.items()} for i in range(0, len(validation["codes"]), 16)]
+    scores = [jax.device_get(_losses(functional, state.ema, state.buffers, c)) for c in chunks]
+    sizes = [len(c["codes"]) for c in chunks]
+    return {f"val_{k}": float(np.average([s[k] for s in scores], weights=sizes)) for k in scores[0]}
