@@ -8,11 +8,14 @@ Exit status: 0 done, 2 wrong input (one line on stderr; TTECG_TRACEBACK=1 shows 
 import contextlib
 import difflib
 import importlib
+import inspect
 import io
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 
 # verb: (module in ttecg.commands, class, what it does)
 VERBS = {
@@ -30,13 +33,6 @@ VERBS = {
     "evaluate tokenizer": ("model", "EvaluateTokenizer", "score how a tokenizer rebuilds recordings"),
     "evaluate adherence": ("model", "EvaluateAdherence", "score whether ECGs show what was asked for"),
     "bench generate": ("model", "BenchGenerate", "time generation on this machine"),
-}
-_EXAMPLES = {
-    "": 'ttecg generate "sinus bradycardia, left bundle branch block" --num 4 --out out/first',
-    "data": "ttecg data simulate --num 200 --out data/simulated",
-    "train": "ttecg train tokenizer --config configs/tokenizer_debug.py --workdir runs/tokenizer",
-    "evaluate": "ttecg evaluate adherence --model demo --num 20",
-    "bench": "ttecg bench generate --model demo --batch 1 8",
 }
 _HELP = ("-h", "--help")
 
@@ -84,8 +80,13 @@ def parse(argv: list[str]):
     verb, rest = " ".join(argv[:words]), argv[words:]
     if verb not in VERBS:
         return _no_verb(argv)
+    return _arguments(command_class(verb), f"ttecg {verb}", rest)
+
+
+def command_class(verb: str) -> type:
+    """The class in ttecg.commands that does what the verb says."""
     module, name, _ = VERBS[verb]
-    return _arguments(getattr(importlib.import_module(f"ttecg.commands.{module}"), name), f"ttecg {verb}", rest)
+    return getattr(importlib.import_module(f"ttecg.commands.{module}"), name)
 
 
 def _no_verb(argv: list[str]) -> None:
@@ -119,7 +120,7 @@ def _overview(group: str) -> str:
             "",
             "Every verb explains itself with --help; ttecg --version tells the version. For example:",
             "",
-            f"  {_EXAMPLES[group]}",
+            f"  {command_class(next(iter(verbs))).examples[0]}",
         )
     )
 
@@ -131,11 +132,17 @@ def _arguments(command, prog: str, argv: list[str]):
     said, config = io.StringIO(), (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(command, prog=prog, args=argv, config=config)
+            return tyro.cli(command, prog=prog, description=_describe(command), args=argv, config=config)
     except SystemExit as stop:
         if not stop.code:
             return None
     raise ValueError(f"{_essence(said.getvalue())} (help: {prog} --help)")
+
+
+def _describe(command: type) -> str:
+    width = min(shutil.get_terminal_size().columns, 100)
+    text = [textwrap.fill(part, width) for part in inspect.cleandoc(command.__doc__).split("\n\n")]
+    return "\n\n".join([*text, "For example", *(f"    {example}" for example in command.examples)])
 
 
 def _essence(box: str) -> str:

@@ -1,12 +1,15 @@
 """The vocabulary of reports: `lexicon.csv`, how it is written, and how its terms are found in text.
 
-Columns of the file: term, phrase, language (de, en, sv, la, or any). Lines that start with # are comments.
+Columns of the file: term, phrase, language (de, en, sv, or any). Lines that start with # are comments.
 
 A term is a row of words, compared after folding: lower case, no accents, ae = ä = a, oe = ö = o, ue = ü = u,
-ss = ß; hyphens, brackets and quotation marks count as blanks, "extrasystole(n)" as "extrasystolen", "&" as "and".
-    word*        any word that starts so          (a|b c|)     one of these, possibly nothing
-    LEADS        a list of leads ("v4-6", "ii, iii, avf")      {name}   the term of the row whose phrase is {name}
-Sentence ends are never inside a term. At each place the longest term wins.
+ss = ß. Hyphens, brackets and quotation marks count as blanks, "extrasystole(n)" as "extrasystolen", "&" as
+"and", "/" as "or"; a comma may stand anywhere inside a term, the end of a sentence nowhere.
+    word*        any word that starts so
+    (a|b c|)     one of these; here also nothing
+    LEADS        a list of leads ("v4-6", "ii, iii, avf")
+    {name}       the term of the row whose phrase is {name}
+At each place of a report the longest term wins. Every phrase is a term too and means itself.
 
 A phrase is a canonical English phrase, or several joined by ". "; empty for words that say nothing; or
     not>  <not           negates what follows, what precedes
@@ -27,9 +30,8 @@ BREAK, COMMA, LEADS = ".", ",", "LEADS"  # keys that no folded word can have
 _UMLAUTS = str.maketrans({"ä": "a", "ö": "o", "ü": "u", "å": "a", "é": "e", "è": "e", "ø": "o", "æ": "a"})
 _LEAD = r"(?:a[\s-]?v[\s-]?[rlf]|iii|ii|i|v[\s-]?[1-6]{1,6})"
 _BETWEEN = r"(?:\s*(?:[,/+&-]|\.(?=[aiv])|\b(?:und|and|bis|to|through)\b|u\.)\s*-?\s*)"
-_LEAD_RUN = re.compile(
-    rf"(?<![\w#]){_LEAD}(?:(?:{_BETWEEN}|\s+){_LEAD}(?![\w#])|{_BETWEEN}(?:[1-6]{{1,2}}(?!\.?\d|\s*:)|[lfr])(?![\w#]))*(?![\w#])"
-)
+_NEXT = rf"(?:(?:{_BETWEEN}|\s+){_LEAD}(?![\w#])|{_BETWEEN}(?:[1-6]{{1,2}}(?!\.?\d|\s*:)|[lfr])(?![\w#]))"
+_LEAD_RUN = re.compile(rf"(?<![\w#]){_LEAD}{_NEXT}*(?![\w#])")
 _ORDINAL_BEFORE = re.compile(r"(?:block|blk|avb|grad|grades|degree|typ|type|mobitz|mit|2nd|1st)[\s(,-]*$")
 _ORDINAL_AFTER = re.compile(r"\s*(?:°|º|\.?\s*-?grad|degree|st\b|nd\b)")
 _LEAD_BEFORE = re.compile(
@@ -37,11 +39,17 @@ _LEAD_BEFORE = re.compile(
 )
 _TOKEN = re.compile(r"\x00\d+|\d+\.\d+|[^\W_]+|[.,;\n!?/]")
 _SUFFIX = re.compile(r"(?<=\w)\((\w{1,2})\)")
-_LITERAL = (
-    ("&", " and "), ("°", " degree "), ("#", "u"), ("'s ", " "), ("’s ", " "), ("v.a.", " va "), ("v. a.", " va "),
-    ("z.n.", " zn "), ("z. n.", " zn "), ("st.n.", " zn "), ("st. n.", " zn "), ("u.a.", " ua "), ("a.v.", "av"),
-    ("o.b.", " unauffällig "), ("o. b.", " unauffällig "), ("o.b ", " unauffällig "),
-)  # fmt: skip
+_SPELLED_OUT = (
+    (r"(?s)\bedit:.*", " . "),  # codes of a later reader of PTB-XL: not part of the report
+    (r"\bv\.\s?a\.", " va "),
+    (r"\b(?:z|st)\.\s?n\.", " zn "),
+    (r"\bu\.\s?a\.", " ua "),
+    (r"\bo\.\s?b\b\.?", " unauffällig "),
+    (r"['’]s\b", ""),
+    (r"&", " and "),
+    (r"°", " degree "),
+    (r"(?<=\w)#|#(?=\w)", "u"),  # PTB-XL lost some umlauts: "f#r"
+)
 _ABBREVIATIONS = frozenset(
     """intraventr ventr supraventr neg pos ant post inf lat sept mogl unbest chron kompl inkompl vollst
     unvollst unspez indiff path patholog va ca dd bzw poss prob fragl prog progr amplitudenkrit asc desc
@@ -72,11 +80,8 @@ def fold(word: str) -> str:
 def split(text: str) -> list[Word]:
     """Words, lists of leads, commas and sentence ends of a report, in order."""
     text = unicodedata.normalize("NFKC", text).casefold()
-    text = re.sub(
-        r"\bedit:.*", " . ", text, flags=re.DOTALL
-    )  # codes of a later reader, not part of the report
-    for old, new in _LITERAL:
-        text = text.replace(old, new)
+    for old, new in _SPELLED_OUT:
+        text = re.sub(old, new, text)
     text = _SUFFIX.sub(r"\1", text)
     runs: list[str] = []
 
@@ -92,8 +97,7 @@ def split(text: str) -> list[Word]:
 
 
 def _lead_list(match: re.Match) -> tuple[str, str]:
-    """(ordinal, lead list) of a run: "i", "ii", "iii" may count ("AV block II", "I. Grades"), "i" may be a
-    pronoun."""
+    """(ordinal, leads) of a run: "ii" may count ("AV block II", "II. Grades"), "i" may be a pronoun."""
     run, text = match.group(), match.string
     first = re.match(r"(iii|ii|i)\b[\s,/-]*", run)
     if not first:
@@ -169,8 +173,7 @@ class _Node:
 
 
 class Lexicon:
-    """Terms in a trie of words. rows: (term, phrase, language). ValueError for a term that stands there
-    twice."""
+    """Terms in a trie of words, from rows (term, phrase, language); ValueError for a term of two meanings."""
 
     def __init__(self, rows: list[tuple[str, str, str]]):
         self.root, self.rows = _Node(), rows
@@ -181,9 +184,9 @@ class Lexicon:
             if not phrase.startswith("{"):
                 for words in expand(term, macros):
                     self._add(words, phrase, term)
-                for piece in filter(re.compile(r"\w").match, phrase.split(". ")):
-                    if piece not in ("not>",):
-                        self._add(tuple(w.key for w in split(piece)), piece, piece)  # a phrase means itself
+                for piece in phrase.split(". "):
+                    if piece.strip("<>~") == piece != "":
+                        self._add(tuple(w.key for w in split(piece)), piece, piece)
         self.spelling = functools.lru_cache(maxsize=65536)(self._spelling)
         self._long = [w for w in sorted(self._exact_words | self._prefix_words) if len(w) >= _FUZZY_ONE]
 
@@ -212,20 +215,17 @@ class Lexicon:
             if key == COMMA:
                 stack += [(node, i + 1)] * (i > start)
             else:
-                stack += [
-                    (child, i + 1) for child in node.follow(key if words[i].leads else self.spelling(key))
-                ]
+                key = key if words[i].leads else self.spelling(key)
+                stack += [(child, i + 1) for child in node.follow(key)]
         return best
 
     def _spelling(self, key: str) -> str:
-        """The word itself where the lexicon has it, else the one word of the lexicon that it misspells,
-        else itself."""
+        """The word itself where the lexicon has it or nothing like it, else what it seems to misspell."""
         return key if self._known(key) else self._nearest(key)
 
     def _known(self, key: str) -> bool:
-        return key in self._exact_words or any(
-            key[: -n or None] in self._prefix_words for n in range(_ENDING + 1)
-        )
+        stems = (key[: len(key) - n] for n in range(_ENDING + 1))
+        return key in self._exact_words or not self._prefix_words.isdisjoint(stems)
 
     def _nearest(self, key: str) -> str:
         if len(key) < _FUZZY_ONE or not key.isalpha():
@@ -277,8 +277,8 @@ def _literal(term: str, i: int) -> tuple[tuple[str, ...], int]:
 
 
 def slips(a: str, b: str, stem: bool = False) -> int:
-    """Letters added, missing, wrong or swapped with their neighbour between a and b; with stem, b and the
-    best beginning of a (optimal string alignment distance)."""
+    """Letters added, missing, wrong or swapped with their neighbour between a and b (optimal string
+    alignment distance); with stem, between b and the best beginning of a."""
     before, row = None, list(range(len(b) + 1))
     best = row[-1]
     for i, x in enumerate(a, 1):

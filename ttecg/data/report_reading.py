@@ -1,9 +1,8 @@
-"""One pass over a report: which terms of the lexicon it asserts, which rate it states, which words are left
-over.
+"""One pass over a report: what it asserts in terms of the lexicon, which rate it states, what is left over.
 
 Terms are cut out longest first; negated ones are struck; "acute" and "incomplete" change the finding beside
-them; lists of leads become territories. What several findings mean together is decided in
-`ttecg.data.reports`. """
+them; lists of leads become territories. `ttecg.data.reports` decides what several findings mean together.
+"""
 
 import dataclasses
 import functools
@@ -28,30 +27,35 @@ _INCOMPLETE = {
 }
 _INCOMPLETE |= {phrase: phrase for phrase in _INCOMPLETE.values()}
 _LOCAL = {"acute": _ACUTE, "incomplete": _INCOMPLETE}  # modifiers of the finding that stands beside them
-_POSITIVE = frozenset(
-    ("sinus rhythm", "normal axis", "normal ecg")
-)  # "no block and normal axis" keeps the axis
+_POSITIVE = frozenset(("sinus rhythm", "normal axis", "normal ecg"))  # kept in "no block and normal axis"
 _OR = frozenset(("or", "nor", "oder", "noch", "eller"))
 _AND = frozenset(("and", "und", "sowie", "och", "as", "well"))
 
-_PER_MINUTE = r"(?:/\s*min\w*|bpm|b\.p\.m\.?|per\s+min\w*|pro\s+min\w*|p\.?\s?m\.?\b|(?:beats?|schl\w+|slag)\s*(?:/|per|pro|a)?\s*min\w*)"
+_PER_MINUTE = (
+    r"(?:/\s*min\w*|bpm|b\.p\.m\.?|(?:per|pro)\s+min\w*|p\.?\s?m\.?\b"
+    r"|(?:beats?|schl\w+|slag)\s*(?:/|per|pro|a)?\s*min\w*)"
+)
 _NUMBER = r"(?P<n{0}>\d{{2,3}}(?:[.,]\d+)?)(?![\d.,]*\d)(?:\s*(?:-|–|to|bis)\s*(?P<m{0}>\d{{2,3}})(?!\d))?"
-_BOUND = (r"(?P<b{0}>[<>]|\b(?:under|below|less\s+than|unter|over|above|more\s+than|about|around|approximately|"
-          r"(?:ü|ue|u)ber|ca\.?|etwa|circa|rund)\s)?\s*")  # fmt: skip
-_NAMED = (r"(?:\b(?:heart|pulse|ventricular|vent\.?|kammer|v|herz)[\s-]*(?:rate|freq\w*|fre[kq]\w*)|(?<!atrial )(?<!flutter )\brate|"
-          r"\b(?:ruhe)?puls\w*|(?P<kept>rhyth?m\w*|\bnsr|\bsr|\ba-?f(?:ib)?|\bvhf|flimmern|flattern|flutter|fibrillation|\w+y[ck]ardi\w*)"
-          r"(?=\s+(?:at|mit|um)\s)|\b(?:herz|kammer|ventrikel)?fre[qk]u?en[zs]\b|\bherzschlag|\bh\.?[rf]\.?\b)")  # fmt: skip
+_BOUND = (
+    r"(?P<b{0}>[<>]|\b(?:under|below|less\s+than|unter|over|above|more\s+than|about|around|approximately"
+    r"|(?:ü|ue|u)ber|ca\.?|etwa|circa|rund)\s)?\s*"
+)
+_NAMED = (
+    r"(?:\b(?:heart|pulse|ventricular|vent\.?|kammer|v|herz)[\s-]*(?:rate|fre[kq]\w*)"
+    r"|(?<!atrial )(?<!flutter )\brate|\b(?:ruhe)?puls\w*|\b(?:herz|kammer|ventrikel)?fre[qk]u?en[zs]\b"
+    r"|\bherzschlag|\bh\.?[rf]\.?\b"
+    r"|(?P<kept>rhyth?m\w*|\bnsr|\bsr|\ba-?f(?:ib)?|\bvhf|flimmern|flattern|flutter|fibrillation"
+    r"|\w+y[ck]ardi\w*)(?=\s+(?:at|mit|um)\s))"
+)
+_LINK = r"(?:\(?\s*(?:of|is|was|at|von|mit|um|bei|liegt|ist|betr(?:ä|ae|a)gt|[:=])\s*)*"
 _NOT_A_RATE = r"(?!\s*(?:ms|msec|sec|s\b|mm|mv|%|°|grad|degree|years?|jahre|hz|kg|cm|mmhg))"
 _RATE = re.compile(
-    rf"{_NAMED}\s*(?:\(?\s*(?:of|is|was|at|von|mit|um|bei|liegt|ist|betr(?:ä|ae|a)gt|[:=])\s*)*{_BOUND.format(1)}"
-    rf"{_NUMBER.format(1)}(?:\s*{_PER_MINUTE}|{_NOT_A_RATE})"
+    rf"{_NAMED}\s*{_LINK}{_BOUND.format(1)}{_NUMBER.format(1)}(?:\s*{_PER_MINUTE}|{_NOT_A_RATE})"
     rf"|{_BOUND.format(2)}(?<![\d.,/])\b{_NUMBER.format(2)}\s*{_PER_MINUTE}",
     re.IGNORECASE,
 )
-_LOWER, _UPPER = (
-    ("<", "under", "below", "less", "unter"),
-    (">", "over", "above", "more", "über", "ueber", "uber"),
-)
+_LOWER = ("<", "under", "below", "less", "unter")
+_UPPER = (">", "over", "above", "more", "über", "ueber", "uber")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +73,7 @@ class Reading:
 
 
 def read(report: str) -> Reading:
-    """Reads a report (any text); a stated rate acts as bradycardia below 60/min, as tachycardia above
-    100/min."""
+    """Reads any text. A stated rate acts as bradycardia below 60/min and as tachycardia above 100/min."""
     rates = stated_rates(report)
     text = report
     for match, _ in rates:
@@ -99,12 +102,10 @@ def read(report: str) -> Reading:
 
 @dataclasses.dataclass
 class _Span:
-    """Words that belong together: a term of the lexicon with its meaning, or (meaning None) one unknown
-    word."""
+    """Words that belong together: a term and its meaning, or, with meaning None, one unknown word."""
 
     words: list[Word]
     meaning: str | None
-    modifier: str = ""
     done: bool = False
 
     @property
@@ -114,11 +115,7 @@ class _Span:
     @property
     def said(self) -> list[str]:
         """The phrases of the span, without modifiers."""
-        return [
-            p
-            for p in (self.meaning or "").split(". ")
-            if p and p[0] not in "<>~" and p not in ("not>", "<not")
-        ]
+        return [p for p in (self.meaning or "").split(". ") if p and p[0] not in "<>~" and p != "not>"]
 
 
 def _spans(words: list[Word]) -> list[_Span]:
@@ -137,12 +134,7 @@ def _negate(spans: list[_Span]) -> None:
     """Marks negated terms as done. A negation that finds nothing to negate becomes unknown words again."""
     for i, span in enumerate(spans):
         if span.meaning == "<not":
-            target = next(
-                (s for s in reversed(spans[max(0, i - 4) : i]) if s.speaks or s.words[0].key == BREAK), None
-            )
-            hit = target is not None and target.speaks
-            if hit:
-                target.done = True
+            hit = _negate_back(spans[max(0, i - 4) : i])
         elif span.meaning == "not>":
             hit = _negate_forward(spans, i + 1)
         else:
@@ -153,9 +145,16 @@ def _negate(spans: list[_Span]) -> None:
             span.meaning, span.done = "abnormal ecg", False
 
 
+def _negate_back(spans: list[_Span]) -> bool:
+    for span in reversed(spans):
+        if span.speaks or span.words[0].key == BREAK:
+            span.done = span.speaks
+            return span.done
+    return False
+
+
 def _negate_forward(spans: list[_Span], i: int) -> bool:
-    """Negates the first term from i on, and those that or, nor, and, / or a list with "or" at its end tie
-    to it."""
+    """Negates the first term from i on, and those tied to it by or, nor, and, /, or a list that ends so."""
     hit, strange, tied, loosely = False, 0, True, False
     for j in range(i, len(spans)):
         key = spans[j].words[0].key
@@ -190,8 +189,7 @@ def _or_follows(spans: list[_Span], i: int) -> bool:
 
 
 def _attach(spans: list[_Span]) -> None:
-    """Local modifiers change the finding beside them: ">acute" looks ahead and then back, "<acute" back
-    first."""
+    """Local modifiers change the finding beside them; ">acute" looks ahead first, "<acute" back first."""
     for i, span in enumerate(spans):
         if not span.speaks or span.meaning[0] not in "<>" or span.meaning == "<not":
             continue
@@ -218,8 +216,7 @@ def _beside(spans: list[_Span], changes: dict) -> _Span | None:
 
 
 def _territories(spans: list[_Span]) -> set[str]:
-    """The lead lists of a report as territories, from lists that stand alone or inside a term with a
-    meaning."""
+    """The territories of the lead lists that stand alone or inside a term with a meaning."""
     leads = [w.leads for s in spans for w in s.words
              if w.leads and not s.done and (s.meaning or len(s.words) == 1)]  # fmt: skip
     return {territory for some in leads for territory in _territory(some)}

@@ -1,9 +1,8 @@
 """Report text, as typed by people or machines in German, English or Swedish, to canonical English prompts.
 
-`lexicon.csv` (beside this file) holds the vocabulary; this module reads it, finds its terms in a report,
-and applies the few rules that need more than one term. Every prompt of ttecg, in training and at the
-command line, goes through `canonical`, so "Sinus rhythm with LBBB" and "sinusrhythmus, linksschenkelblock"
-are one prompt.
+Every prompt of ttecg, in training and at the command line, goes through `canonical`, so "Sinus rhythm with
+LBBB" and "sinusrhythmus, linksschenkelblock" are one prompt. `lexicon.csv` holds the vocabulary,
+`report_reading` finds it in a text, and this module says what several findings mean together.
 
     python -m ttecg.data.reports coverage  ptbxl_database.csv --folds 9,10
     python -m ttecg.data.reports agreement ptbxl_database.csv --folds 9,10
@@ -21,18 +20,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from ttecg.data.findings import FINDINGS, PHRASE_OF_SCP
 from ttecg.data.report_reading import Reading, read, stated_rates
 
-NOTHING = (
-    "no finding stated"  # the prompt of a report that says nothing about the ECG ("trace only requested")
-)
+NOTHING = "no finding stated"  # the prompt of a report without content ("trace only requested")
 
 _AF = "atrial fibrillation"
 _RAPID, _SLOW = "rapid ventricular response", "slow ventricular response"
 _SINUS = ("sinus bradycardia", "sinus tachycardia", "sinus arrhythmia")
 _OTHER_RHYTHMS = frozenset(
     (_AF, f"{_AF} with {_RAPID}", f"{_AF} with {_SLOW}", "atrial flutter", "supraventricular tachycardia",
-     "supraventricular arrhythmia", "ventricular tachycardia", "ventricular fibrillation", "ventricular rhythm",
-     "junctional rhythm", "ectopic atrial rhythm", "ventricular paced rhythm", "atrial paced rhythm",
-     "complete av block", "second-degree av block type wenckebach", "second-degree av block type mobitz")
+     "supraventricular arrhythmia", "ventricular tachycardia", "ventricular fibrillation",
+     "ventricular rhythm", "junctional rhythm", "ectopic atrial rhythm", "ventricular paced rhythm",
+     "atrial paced rhythm", "complete av block", "second-degree av block type wenckebach", "second-degree av block type mobitz")
 )  # fmt: skip
 _TACHYCARDIAS = frozenset(
     ("supraventricular tachycardia", "ventricular tachycardia", "ventricular fibrillation")
@@ -46,14 +43,12 @@ _GOES_WITH_NORMAL = frozenset(
      "early repolarisation", "artefact", "late r wave transition", "early r wave transition",
      "ventricular escape beats", "supraventricular escape beats", "irregular rhythm", "lead avr")
 )  # fmt: skip
-# PTB-XL writes likelihood 0 ("unknown") for statements of form and rhythm; in a diagnostic statement it is
-# "no".
+# Likelihood 0 is "unknown" in PTB-XL's statements of form and rhythm, and "no" in its diagnoses.
 _FORM_OR_RHYTHM = frozenset(
     """NDT NST_ DIG LNGQT ABQRS PVC STD_ VCLVH QWAVE LOWT NT_ PAC LPR INVT LVOLT HVOLT TAB_ STE_ PRC(S)
     SR AFIB STACH SARRH SBRAD PACE SVARR BIGU AFLT SVTAC PSVT TRIGU""".split()
 )
-# An arrhythmia is no tachycardia, and inferoposterior is no inferolateral: the report's wording is followed
-# here.
+# An arrhythmia is no tachycardia, and inferoposterior is not inferolateral: as the statements say it.
 _SCP_TEXT = PHRASE_OF_SCP | {
     "SVARR": "supraventricular arrhythmia",
     "IPMI": "inferior myocardial infarction. posterior myocardial infarction",
@@ -68,7 +63,7 @@ def canonical(report: str) -> str:
     Negated findings and words of doubt ("possible", "v. a.") are left out. A stated heart rate acts as
     bradycardia below 60/min and tachycardia above 100/min and is otherwise left to `stated_heart_rate`. A
     report without any content gives `NOTHING`. canonical(canonical(x)) == canonical(x). ValueError where
-    the report is empty or blank. """
+    the report is empty or blank."""
     if not isinstance(report, str) or not report.strip():
         raise ValueError("report is empty: describe the ECG in words, for example 'sinus rhythm. normal ecg'")
     return _canonical(report)
@@ -87,8 +82,7 @@ def _canonical(report: str) -> str:
 
 
 def phrases(report: str) -> tuple[str, ...]:
-    """The canonical phrases of a report, in prompt order, without the words that the lexicon does not
-    know."""
+    """The canonical phrases of a report, in prompt order, without words that the lexicon does not know."""
     return _in_order(read(canonical(report)))
 
 
@@ -122,8 +116,7 @@ def stated_heart_rate(report: str) -> float | None:
 
 
 def _combine(found: Iterable[str], modifiers: frozenset[str]) -> set[str]:
-    """What several terms mean together: rate with rhythm, extra beats with their pattern, and what goes
-    without saying."""
+    """What several terms mean together: rate and rhythm, extra beats and their pattern, normal or not."""
     found = set(found)
     tachy, brady = "tachycardia" in modifiers, "bradycardia" in modifiers
     rapid, slow = _RAPID in found or "rapid" in modifiers, _SLOW in found or "slow" in modifiers
@@ -184,7 +177,8 @@ class Coverage:
         words = ", ".join(f"{word} ({n})" for word, n in self.uncovered)
         return (f"{self.reports} reports, {self.words} words: {self.covered:.1%} of words covered "
                 f"({self.mapped:.1%} in phrases, {self.dropped:.1%} filler and boilerplate)\n"
-                f"{self.fully_covered:.1%} of reports fully covered, {self.with_phrase:.1%} with at least one phrase\n"
+                f"{self.fully_covered:.1%} of reports fully covered, "
+                f"{self.with_phrase:.1%} with at least one phrase\n"
                 f"most frequent words not covered: {words or 'none'}")  # fmt: skip
 
 
@@ -207,8 +201,9 @@ def coverage(reports: Iterable[str]) -> Coverage:
     )
 
 
-AGREEMENT_CODES = ("SR", "AFIB", "AFLT", "SBRAD", "STACH", "PACE", "PVC", "PAC", "1AVB", "CLBBB", "CRBBB", "IRBBB",
-                   "LAFB", "IVCD", "IMI", "ASMI", "LVH", "LNGQT", "NORM")  # fmt: skip
+AGREEMENT_CODES = tuple(
+    "SR AFIB AFLT SBRAD STACH PACE PVC PAC 1AVB CLBBB CRBBB IRBBB LAFB IVCD IMI ASMI LVH LNGQT NORM".split()
+)
 
 
 def agreement(rows: Iterable[Mapping[str, str]], codes: Sequence[str] = AGREEMENT_CODES) -> dict[str, tuple]:

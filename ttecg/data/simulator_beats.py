@@ -21,8 +21,8 @@ DOWER = np.array([  # rows I, II, V1..V6; columns X, Y, Z
 # What Dower's torso lacks against the PTB-XL records: more of the left in I, more front in V2, less in V1.
 TORSO = DOWER + np.array([
     [0.05, 0.09, -0.05], [0, 0, 0],
-    [0.03, 0.02, 0.10], [-0.02, 0.05, -0.18], [0, 0, 0.04],
-    [0, -0.05, 0.08], [0, 0, 0], [0, 0.10, -0.05],
+    [0.03, 0.02, 0.10], [-0.02, 0.05, -0.28], [0.06, 0, 0.02],
+    [0.06, -0.05, 0.08], [0.02, 0, 0], [0, 0.10, -0.05],
 ])  # fmt: skip
 
 # Normal QRS: centres and widths as fractions of its duration, dipole of each wave in mV.

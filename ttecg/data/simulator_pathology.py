@@ -128,10 +128,9 @@ def _voltage(rng, findings, heart) -> None:
     if {"left ventricular hypertrophy", "high voltage"} & findings:
         heart.qrs_vec *= min(rng.uniform(4.0, 5.4) / sl, rng.uniform(2.6, 3.2) / limb_span(heart))
         back = np.where(heart.qrs_vec[:, 2] > 0, 1.08, 1.0)
-        while (
-            sokolow_lyon(heart) < 3.8
-        ):  # a loop that fills the frontal plane: what is missing points to the back
-            heart.qrs_vec[:, 2] *= back
+        for _ in range(40):  # where the loop fills the frontal plane, what is missing points to the back
+            if sokolow_lyon(heart) < 3.8:
+                heart.qrs_vec[:, 2] *= back
     elif not findings.intersection(_WIDE):
         heart.qrs_vec *= min(1.0, rng.uniform(2.8, 3.3) / sl)
 

@@ -73,17 +73,17 @@ class RMSNorm(nnx.Module):
 
 
 def rotary_table(positions_T, head_dim: int, base: float = 10_000.0):
-    """Cosines and sines (T, 1, head_dim / 2) of rotary position embedding (Su et al. 2021), the same for every layer."""
+    """Cosines and sines (T, head_dim / 2) of rotary position embedding (Su et al. 2021), the same for every layer."""
     half = head_dim // 2
-    angle = positions_T[:, None, None] * base ** (-jnp.arange(half) / half)
+    angle = positions_T[:, None] * base ** (-jnp.arange(half) / half)
     return jnp.cos(angle), jnp.sin(angle)
 
 
-def rotary(x_BxTxHxE, table):
+def rotary(x_BxHxTxE, table):
     """Queries or keys turned by their positions; pairs are (first half, second half)."""
     cos, sin = table
-    a, b = jnp.split(x_BxTxHxE.astype(jnp.float32), 2, axis=-1)
-    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], -1).astype(x_BxTxHxE.dtype)
+    a, b = jnp.split(x_BxHxTxE.astype(jnp.float32), 2, axis=-1)
+    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], -1).astype(x_BxHxTxE.dtype)
 
 
 def dropout(x, rate: float, key):
@@ -93,9 +93,9 @@ def dropout(x, rate: float, key):
     return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0).astype(x.dtype)
 
 
-def attend(q_BxTxHxE, k_BxSxHxE, v_BxSxHxE, mask_BxTxS):
+def attend(q_BxHxTxE, k_BxHxSxE, v_BxHxSxE, mask_BxTxS):
     """Scaled dot-product attention; True in the mask means "may look". Softmax in float32."""
-    logits = jnp.einsum("bthe,bshe->bhts", q_BxTxHxE, k_BxSxHxE, preferred_element_type=jnp.float32)
-    logits = jnp.where(mask_BxTxS[:, None], logits * q_BxTxHxE.shape[-1] ** -0.5, -1e30)
-    weights = jax.nn.softmax(logits, axis=-1).astype(v_BxSxHxE.dtype)
-    return jnp.einsum("bhts,bshe->bthe", weights, v_BxSxHxE)
+    logits = jnp.einsum("bhte,bhse->bhts", q_BxHxTxE, k_BxHxSxE, preferred_element_type=jnp.float32)
+    logits = jnp.where(mask_BxTxS[:, None], logits * q_BxHxTxE.shape[-1] ** -0.5, -1e30)
+    weights = jax.nn.softmax(logits, axis=-1).astype(v_BxHxSxE.dtype)
+    return jnp.einsum("bhts,bhse->bhte", weights, v_BxHxSxE)

@@ -10,7 +10,7 @@ from flax import nnx
 
 from ttecg.models.layers import RMSNorm, attend, dropout, rotary, rotary_table, uniform_fan_in
 
-Cache = tuple[tuple[jax.Array, jax.Array], ...]  # per layer: keys and values, (B, S, H, E)
+Cache = tuple[tuple[jax.Array, jax.Array], ...]  # per layer: keys and values, (B, H, S, E)
 
 
 class Linear(nnx.Module):
@@ -48,15 +48,15 @@ class Attention(nnx.Module):
 
     def __call__(self, x, table, mask_BxTxS, cache, cursor):
         qkv = self.qkv(x).reshape(*x.shape[:2], 3, self.heads, self.head_dim)
-        q, k, v = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
+        q, k, v = qkv.transpose(2, 0, 3, 1, 4)
         if table is not None:
             q, k = rotary(q, table), rotary(k, table)
         if cache is not None:
-            k, v = (jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), cursor, axis=1)
+            k, v = (jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), cursor, axis=2)
                     for old, new in zip(cache, (k, v)))
             cache = (k, v)
         y = attend(q, k, v, mask_BxTxS)
-        return self.out(y.reshape(*x.shape[:2], -1)), cache
+        return self.out(y.transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1)), cache
 
 
 class PaperBlock(nnx.Module):
@@ -110,7 +110,7 @@ class Trunk(nnx.Module):
         self.blocks = nnx.List([block(width, heads, head_dim, rate, rngs=rngs) for _ in range(layers)])
 
     def empty_cache(self, batch: int, length: int, dtype) -> Cache:
-        shape = (batch, length, self.heads, self.head_dim)
+        shape = (batch, self.heads, length, self.head_dim)
         return tuple((jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for _ in self.blocks)
 
     def __call__(self, x, positions_T, mask_BxTxS, cache: Cache | None = None, cursor=0, key=None):

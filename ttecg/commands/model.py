@@ -1,0 +1,113 @@
+"""`ttecg export`, `ttecg evaluate` and `ttecg bench`: what is done with a trained model."""
+
+import dataclasses
+import pathlib
+from typing import Annotated
+
+from ttecg.commands import Optional, positional
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Export:
+    """Makes a bundle, a folder that stands alone and that --model takes, of a trained generator."""
+
+    examples = (
+        'ttecg export runs/generator --out bundles/mine',
+    )
+
+    # work directory of `ttecg train generator`
+    workdir: Annotated[pathlib.Path, *positional("WORKDIR")]
+    # new folder for the bundle
+    out: pathlib.Path
+    # what the bundle calls itself; the last part of --out unless given
+    name: Optional[str] = None
+
+    def run(self) -> None:
+        if not self.workdir.is_dir():
+            raise FileNotFoundError(f"{self.workdir}: there is no such folder; give the --workdir of a training run")
+        if self.out.exists():
+            raise ValueError(f"--out {self.out} exists; give a new folder")
+        from ttecg.bundle import export
+
+        export(self.workdir, self.out, name=self.name or self.out.absolute().name)
+        print(f"bundle in {self.out}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateTokenizer:
+    """Scores how a tokenizer rebuilds the recordings of a prepared set."""
+
+    examples = (
+        'ttecg evaluate tokenizer --model demo --data data/ptbxl-500 --split test',
+    )
+
+    # a bundle's name or folder, or the work directory of `ttecg train tokenizer`
+    model: str
+    # prepared set
+    data: pathlib.Path
+    # which part of it
+    split: str = "test"
+    # folder for the figures and pictures; printed only unless given
+    out: Optional[pathlib.Path] = None
+
+    def run(self) -> None:
+        from ttecg.evaluate.tokenizer import evaluate
+        from ttecg.runtime import keep_compiled_programs
+
+        keep_compiled_programs()
+        evaluate(self.model, self.data, self.split, self.out)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateAdherence:
+    """Scores whether generated ECGs show what was asked for, by R peaks and intervals."""
+
+    examples = (
+        'ttecg evaluate adherence --model demo --num 20',
+    )
+
+    # a bundle's name or folder
+    model: str = "demo"
+    # ECGs of each prompt
+    num: int = 20
+    # of the random choices
+    seed: int = 0
+    # folder for the figures; printed only unless given
+    out: Optional[pathlib.Path] = None
+
+    def run(self) -> None:
+        if self.num < 1:
+            raise ValueError(f"--num {self.num}: ask for at least 1 ECG")
+        from ttecg.evaluate.adherence import evaluate
+        from ttecg.runtime import keep_compiled_programs
+
+        keep_compiled_programs()
+        evaluate(self.model, self.num, self.seed, self.out)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchGenerate:
+    """Times generation on this machine, of a bundle or of a config with random weights."""
+
+    examples = (
+        'ttecg bench generate --model demo --batch 1 8',
+        'ttecg bench generate --config configs/generator_paper.py --batch 1',
+    )
+
+    # Python file with the config of a generator
+    config: Optional[pathlib.Path] = None
+    # instead of --config: a bundle's name or folder
+    model: Optional[str] = None
+    # ECGs made at a time
+    batch: tuple[int, ...] = (1, 8, 64)
+
+    def run(self) -> None:
+        if (self.config is None) == (self.model is None):
+            raise ValueError("give either --config FILE.py or --model NAME")
+        if not self.batch or min(self.batch) < 1:
+            raise ValueError(f"--batch {' '.join(map(str, self.batch))}: give numbers from 1 up")
+        from ttecg.bench import generate
+        from ttecg.runtime import keep_compiled_programs
+
+        keep_compiled_programs()
+        generate(config=self.config, model=self.model, batches=self.batch)

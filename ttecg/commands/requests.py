@@ -1,0 +1,168 @@
+"""What a user asks `ttecg generate` for, checked: a report with conditions, a table of them, RR intervals.
+
+Every refusal is a ValueError of one line that names the argument, or the file and its line.
+"""
+
+import csv
+import dataclasses
+import math
+import pathlib
+import re
+
+_SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
+_COLUMNS = ("report", "age", "sex", "heart_rate", "name")
+_SHORTEST_S, _LONGEST_S = 0.2, 3.0
+_SURELY_MS = 20.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One report to make ECGs of. age in years, heart_rate per minute, None where it is left to the model.
+
+    name: what the files are called, before the number of the sample."""
+
+    report: str
+    age: float | None
+    sex: str | None
+    heart_rate: float | None
+    name: str
+
+
+def check_report(text: str, where: str) -> str:
+    """The text; ValueError where it is blank."""
+    if not text.strip():
+        raise ValueError(f"{where} is empty: describe the ECG in words, for example 'sinus rhythm. normal ecg'")
+    return text
+
+
+def check_age(age: float | None, where: str) -> float | None:
+    return check_range(age, where, 0, 130, "years")
+
+
+def check_heart_rate(rate: float | None, where: str) -> float | None:
+    return check_range(rate, where, 20, 250, "per minute")
+
+
+def check_range(value: float | None, where: str, low: float, high: float, unit: str) -> float | None:
+    """The value if it lies in [low, high] or is None; ValueError naming `where` otherwise."""
+    if value is not None and not low <= value <= high:
+        raise ValueError(f"{where} {value:g} is not between {low:g} and {high:g} {unit}")
+    return value
+
+
+def check_sex(sex: str | None, where: str) -> str | None:
+    """ "female" or "male" of F, M, female, male in any case; None for None."""
+    if sex is None:
+        return None
+    try:
+        return _SEXES[sex.strip().lower()]
+    except KeyError:
+        raise ValueError(f"{where} {sex!r} is not one of F, M, female, male") from None
+
+
+def read_requests(path) -> list[Request]:
+    """The rows of a CSV file (UTF-8; comma, semicolon or tab) with a column report and, where wanted, age, sex,
+    heart_rate, name. Other columns are not looked at; an empty cell leaves the choice to the model."""
+    path = pathlib.Path(path)
+    header, rows = _read_table(path)
+    requests = [_request(f"{path}, line {line}", number, dict(zip(header, cells)))
+                for number, (line, cells) in enumerate(rows, 1)]  # fmt: skip
+    first = {}
+    for request, (line, _) in zip(requests, rows):
+        if first.setdefault(request.name, line) != line:
+            raise ValueError(f"{path}, line {line}: name {request.name!r} is that of line {first[request.name]} too")
+    return requests
+
+
+def _read_table(path: pathlib.Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """(column names, [(line number, cells)]) without blank lines."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file; --reports takes a CSV file with a column 'report'")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = file.read().splitlines(keepends=True)
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is not text in UTF-8; save it as CSV in UTF-8") from None
+    delimiter = max(",;\t", key=lines[0].count) if lines else ","
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    rows = []
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((reader.line_num, [cell.strip() for cell in cells]))
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: is not CSV ({error})") from None
+    header = [name.lower() for name in rows[0][1]] if rows else []
+    if "report" not in header:
+        found = f"its first line has {', '.join(header)}" if header else "it is empty"
+        raise ValueError(f"{path}: has no column 'report' ({found}); the first line names the columns, as in "
+                         f"{','.join(_COLUMNS)}")  # fmt: skip
+    if len(rows) == 1:
+        raise ValueError(f"{path}: has no report, only a line of column names")
+    for line, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise ValueError(f"{path}, line {line}: {len(cells)} cells for {len(header)} columns; put a report that "
+                             f"has a {delimiter!r} in it in double quotes")  # fmt: skip
+    return header, rows[1:]
+
+
+def _request(where: str, number: int, row: dict) -> Request:
+    name = row.get("name") or f"ecg-{number:04d}"
+    if not re.fullmatch(r"[-\w]+", name, re.ASCII):
+        raise ValueError(f"{where}: name {name!r} must be of letters, digits, - and _")
+    return Request(
+        report=check_report(row["report"], f"{where}: report"),
+        age=check_age(_number(row.get("age"), f"{where}: age"), f"{where}: age"),
+        sex=check_sex(row.get("sex") or None, f"{where}: sex"),
+        heart_rate=check_heart_rate(_number(row.get("heart_rate"), f"{where}: heart_rate"), f"{where}: heart_rate"),
+        name=name,
+    )
+
+
+def _number(text: str | None, where: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{where} {text!r} is not a number") from None
+
+
+def read_rr(path) -> list[float]:
+    """RR intervals in seconds, from a text file of numbers apart by line ends, commas, semicolons or blanks.
+
+    Numbers above 20 are milliseconds. Lines that start with # and a first line of words are left out.
+    ValueError where an interval is not of 0.2 to 3 s."""
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file; --rr takes a text file of RR intervals")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is not a text file of RR intervals") from None
+    cells = [[c for c in re.split(r"[,;\s]+", line) if c] for line in lines if not line.lstrip().startswith("#")]
+    cells = [row for row in cells if row]
+    if cells and not any(_is_number(cell) for cell in cells[0]):
+        cells = cells[1:]
+    values = [_interval(cell, path) for row in cells for cell in row]
+    if not values:
+        raise ValueError(f"{path}: holds no RR interval; write one per line, in seconds or milliseconds")
+    scale = 1e-3 if min(values) > _SURELY_MS else 1.0
+    for number, value in enumerate(values, 1):
+        if not _SHORTEST_S <= value * scale <= _LONGEST_S:
+            raise ValueError(f"{path}: interval {number} is {value:g} {'ms' if scale < 1 else 's'}; "
+                             f"RR intervals are {_SHORTEST_S:g} to {_LONGEST_S:g} s, all in one unit")  # fmt: skip
+    return [value * scale for value in values]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _interval(text: str, path) -> float:
+    if not _is_number(text):
+        raise ValueError(f"{path}: {text!r} is not an RR interval; write numbers, in seconds or milliseconds")
+    return float(text)

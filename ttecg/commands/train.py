@@ -1,0 +1,78 @@
+"""`ttecg train text-tokenizer|tokenizer|generator`: one trainer per stage, each with a config of its own kind."""
+
+import dataclasses
+import importlib
+import pathlib
+from typing import Annotated, ClassVar
+
+import tyro
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Training:
+    # Python file that sets `config`
+    config: pathlib.Path
+    # folder for checkpoints, log and results
+    workdir: pathlib.Path
+    # go on with the run that is in --workdir
+    resume: bool = False
+    # fields of the config to change, as in run.steps=200
+    set: Annotated[
+        tuple[tuple[str, ...], ...],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(metavar="FIELD.PATH=VALUE", help_behavior_hint=""),
+    ] = ()
+
+    task: ClassVar[str]
+    kind: ClassVar[str]
+
+    def run(self) -> None:
+        from ttecg.train.config import load_config, override
+
+        config = load_config(self.config)
+        module = importlib.import_module(f"ttecg.train.{self.task.replace('-', '_')}")
+        if not isinstance(config, getattr(module, self.kind)):
+            raise ValueError(f"--config {self.config} holds a {type(config).__name__}; `ttecg train {self.task}` takes a "
+                             f"{self.kind}")  # fmt: skip
+        config = override(config, [assignment for some in self.set for assignment in some])
+        from ttecg.runtime import keep_compiled_programs
+
+        keep_compiled_programs()
+        module.run(config, self.workdir, self.resume)
+        print(f"{self.task}: results in {self.workdir}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextTokenizer(_Training):
+    """Learns the pieces that report text is cut into, and writes text.model."""
+
+    examples = (
+        'ttecg train text-tokenizer --config configs/text_tokenizer.py --workdir runs/text',
+    )
+
+    task = "text-tokenizer"
+    kind = "TextTokenizerTraining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tokenizer(_Training):
+    """Trains the VQ tokenizer that turns ECGs into codes and back."""
+
+    examples = (
+        'ttecg train tokenizer --config configs/tokenizer_base.py --workdir runs/tokenizer --set run.steps=200',
+    )
+
+    task = "tokenizer"
+    kind = "TokenizerTraining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Generator(_Training):
+    """Trains the transformer from report to ECG codes, on what the two tokenizers made."""
+
+    examples = (
+        'ttecg train generator --config configs/generator_base.py --workdir runs/generator --set run.steps=200',
+    )
+
+    task = "generator"
+    kind = "GeneratorTraining"

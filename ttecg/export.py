@@ -1,0 +1,121 @@
+"""Generated ECGs as files: a WFDB record and a picture each, and one manifest that says how they came about.
+
+    write_generated([(Origin(...), ecg), ...], "out/af")
+
+The folder is complete or absent, and nothing in it depends on when or where it was made.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import uuid
+from collections.abc import Iterable
+
+from ttecg.data.files import write_ecg
+from ttecg.ecg import ECG, LEADS
+
+RATE = 500.0
+MANIFEST = "manifest.jsonl"
+WARNING = "SYNTHETIC: made by a model, not recorded from a person. Not for diagnosis."
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """How one ECG came about: a line of the manifest.
+
+    name: of its files. report: as typed; prompt: as the model read it. age in years, heart_rate per minute, rr: the
+    RR intervals asked for, in seconds; None where nothing was asked. seed and index: the index-th ECG of that seed,
+    from 0. sampling: temperature and the like, null for the model's own. model_hash: of the model's files, hex."""
+
+    name: str
+    report: str
+    prompt: str
+    age: float | None
+    sex: str | None
+    heart_rate: float | None
+    rr: tuple[float, ...] | None
+    seed: int
+    index: int
+    sampling: dict
+    model: str
+    model_hash: str
+    ttecg: str
+
+    def comments(self) -> list[str]:
+        """Lines for the head of the WFDB record."""
+        asked = f"Heart rate asked for: {self.heart_rate:g}/min" if self.heart_rate is not None else ""
+        beats = f"RR intervals asked for, s: {' '.join(f'{s:.3f}' for s in self.rr)}" if self.rr else ""
+        chosen = ", ".join(f"{name} {value:g}" for name, value in self.sampling.items() if value is not None)
+        return [
+            WARNING,
+            f"Prompt: {self.prompt}",
+            *filter(None, (asked, beats)),
+            f"Model: {self.model}, hash {self.model_hash}, ttecg {self.ttecg}",
+            f"Seed: {self.seed}, index {self.index}" + (f", {chosen}" if chosen else ""),
+        ]
+
+
+def check_out(out) -> pathlib.Path:
+    """`out` as a path, if a folder can be made there; ValueError where something is in the way."""
+    out = pathlib.Path(out)
+    if out.is_dir():
+        if any(out.iterdir()):
+            raise ValueError(f"--out {out} is not empty; give a new folder")
+    elif out.exists() or out.is_symlink():
+        raise ValueError(f"--out {out} is a file; give a new folder")
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise ValueError(f"--out {out}: cannot write in {above}")
+    return out
+
+
+def write_generated(ecgs: Iterable[tuple[Origin, ECG]], out, picture: str | None = "png") -> list[Origin]:
+    """Writes NAME.hea and NAME.dat (int16, 12 leads, 500 Hz, mV), the picture NAME.png, .pdf or .svg (None: no
+    picture) of every ECG, and manifest.jsonl, into the new or empty folder `out`. What was written, in order.
+
+    ValueError where `out` holds something or two ECGs have one name; nothing is left behind by a failure."""
+    out, written = check_out(out), {}
+    with _new_folder(out) as folder, (folder / MANIFEST).open("w", encoding="utf-8", newline="\n") as manifest:
+        for origin, ecg in ecgs:
+            if origin.name in written:
+                raise ValueError(f"two ECGs are called {origin.name!r}; give each its own name")
+            ecg = _presentable(ecg, origin)
+            write_ecg(ecg, folder / origin.name, origin.comments())
+            if picture:
+                from ttecg.plot import plot_ecg
+
+                plot_ecg(ecg, folder / f"{origin.name}.{picture}")
+            manifest.write(json.dumps(dataclasses.asdict(origin), ensure_ascii=False) + "\n")
+            written[origin.name] = origin
+        if not written:
+            raise ValueError("there is no ECG to write")
+    return list(written.values())
+
+
+def _presentable(ecg: ECG, origin: Origin) -> ECG:
+    """Twelve leads in standard order at 500 Hz, with what was asked for as what is known of the patient."""
+    ecg = ecg.select(LEADS).resample(RATE)
+    return ecg.replace(id=origin.name, age=origin.age, sex=origin.sex, report=origin.report, labels=(),
+                       info={"synthetic": True})  # fmt: skip
+
+
+@contextlib.contextmanager
+def _new_folder(out: pathlib.Path):
+    """A hidden folder beside `out` that takes its place on success, and vanishes with all it made on failure."""
+    out = out.absolute()
+    missing = [folder for folder in out.parents if not folder.exists()]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        folder.mkdir()
+        yield folder
+        os.replace(folder, out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        for made in missing:  # the innermost first
+            with contextlib.suppress(OSError):
+                made.rmdir()
+        raise
