@@ -12,10 +12,8 @@ import inspect
 import io
 import os
 import re
-import shutil
 import signal
 import sys
-import textwrap
 
 # verb: (module in ttecg.commands, class, what it does)
 VERBS = {
@@ -96,7 +94,9 @@ def _no_verb(argv: list[str]) -> None:
     rest = argv[1:] if group else argv
     if not rest or rest[0] in _HELP:
         if not rest and group:
-            raise ValueError(f"ttecg {group} needs one of {', '.join(_within(group))}; see ttecg {group} --help")
+            raise ValueError(
+                f"ttecg {group} needs one of {', '.join(_within(group))} (help: ttecg {group} --help)"
+            )
         print(_overview(group))
         return None
     known = _within(group) if group else [*dict.fromkeys(verb.split()[0] for verb in VERBS)]
@@ -140,22 +140,29 @@ def _arguments(command, prog: str, argv: list[str]):
 
 
 def _describe(command: type) -> str:
-    width = min(shutil.get_terminal_size().columns, 100)
-    text = [textwrap.fill(part, width) for part in inspect.cleandoc(command.__doc__).split("\n\n")]
-    return "\n\n".join([*text, "For example", *(f"    {example}" for example in command.examples)])
+    return "\n".join(
+        (inspect.cleandoc(command.__doc__), "\nFor example", *(f"    {line}" for line in command.examples))
+    )
 
 
 def _essence(box: str) -> str:
-    """What a box of tyro's says: its first part, and the name that it believes was meant."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    title = (re.search(r"╭─+ (.*?) ─*╮", plain) or [None, ""])[1]
-    lines = [line.strip("│").rstrip() for line in plain.splitlines() if line.startswith("│")]
-    parts = [part.strip("\n") for part in re.split(r"(?m)^ ?─+$", "\n".join(lines))]
-    if title == "Required options":
-        return "missing: " + ", ".join(re.findall(r"(?m)^ {5}(\S+)", parts[0]))
-    meant = next((m[1] for part in parts if (m := re.search(r"Perhaps you meant:\s+(\S+)", part))), None)
-    said = " ".join(parts[0].partition("Got errors:")[0].split()) or " ".join(plain.split())
-    return said + (f"; did you mean {meant.rstrip(',')}?" if meant else "")
+    """What a box of tyro's (drawn with lines, or plain ASCII) says: its first part, and what it suggests."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box).translate(dict.fromkeys(map(ord, "│╭╮╰╯"), " "))
+    title, _, body = plain.strip("\n").partition("\n")
+    parts = [part for part in re.split(r"(?m)^[ ─-]*[─-]{3}[ ─-]*$", body) if part.strip()]
+    if not parts:
+        return _words(plain)
+    if title.strip(" ─-") == "Required options":
+        return "missing: " + ", ".join(re.findall(r"(?m)^ {6}(\S+)", parts[0]))
+    said = _words(parts[0].partition("Got errors:")[0])
+    if re.match("Unrecognized options: [^-]", said):
+        said += "; text with blanks in it goes in quotes"
+    meant = re.search(r"Perhaps you meant:\s+([^\s,]+)", body)
+    return said + (f"; did you mean {meant[1]}?" if meant else "")
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _one_line(error: Exception) -> str:

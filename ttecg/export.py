@@ -26,9 +26,11 @@ WARNING = "SYNTHETIC: made by a model, not recorded from a person. Not for diagn
 class Origin:
     """How one ECG came about: a line of the manifest.
 
-    name: of its files. report: as typed; prompt: as the model read it. age in years, heart_rate per minute, rr: the
-    RR intervals asked for, in seconds; None where nothing was asked. seed and index: the index-th ECG of that seed,
-    from 0. sampling: temperature and the like, null for the model's own. model_hash: of the model's files, hex."""
+    name: of its files. report: as typed; prompt: as the model read it. age in years, heart_rate per minute,
+    rr: the RR intervals asked for, in seconds; None where nothing was asked. seed and index: the index-th ECG
+    of that seed, from 0. sampling: temperature and the like, None for the model's own. model_hash: of the
+    model's files, hex.
+    """
 
     name: str
     report: str
@@ -66,19 +68,20 @@ def check_out(out) -> pathlib.Path:
             raise ValueError(f"--out {out} is not empty; give a new folder")
     elif out.exists() or out.is_symlink():
         raise ValueError(f"--out {out} is a file; give a new folder")
-    above = next(folder for folder in out.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise ValueError(f"--out {out}: cannot write in {above}")
+    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"--out {out}: cannot write in {there}")
     return out
 
 
 def write_generated(ecgs: Iterable[tuple[Origin, ECG]], out, picture: str | None = "png") -> list[Origin]:
-    """Writes NAME.hea and NAME.dat (int16, 12 leads, 500 Hz, mV), the picture NAME.png, .pdf or .svg (None: no
-    picture) of every ECG, and manifest.jsonl, into the new or empty folder `out`. What was written, in order.
+    """Writes NAME.hea and NAME.dat (int16, 12 leads, 500 Hz, mV) and the picture NAME.png, .pdf or .svg
+    (None: no picture) of every ECG, and manifest.jsonl, into the new or empty folder `out`. Returns what was
+    written.
 
     ValueError where `out` holds something or two ECGs have one name; nothing is left behind by a failure."""
     out, written = check_out(out), {}
-    with _new_folder(out) as folder, (folder / MANIFEST).open("w", encoding="utf-8", newline="\n") as manifest:
+    with _new_folder(out) as folder, open(folder / MANIFEST, "w", encoding="utf-8", newline="\n") as manifest:
         for origin, ecg in ecgs:
             if origin.name in written:
                 raise ValueError(f"two ECGs are called {origin.name!r}; give each its own name")
@@ -98,24 +101,32 @@ def write_generated(ecgs: Iterable[tuple[Origin, ECG]], out, picture: str | None
 def _presentable(ecg: ECG, origin: Origin) -> ECG:
     """Twelve leads in standard order at 500 Hz, with what was asked for as what is known of the patient."""
     ecg = ecg.select(LEADS).resample(RATE)
-    return ecg.replace(id=origin.name, age=origin.age, sex=origin.sex, report=origin.report, labels=(),
-                       info={"synthetic": True})  # fmt: skip
+    return ecg.replace(
+        id=origin.name,
+        age=origin.age,
+        sex=origin.sex,
+        report=origin.report,
+        labels=(),
+        info={"synthetic": True},
+    )
 
 
 @contextlib.contextmanager
 def _new_folder(out: pathlib.Path):
-    """A hidden folder beside `out` that takes its place on success, and vanishes with all it made on failure."""
+    """A hidden folder whose files appear in `out` on success, and which vanishes with all else on failure."""
     out = out.absolute()
-    missing = [folder for folder in out.parents if not folder.exists()]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    folder = out / f".partial-{uuid.uuid4().hex[:8]}"
     try:
         folder.mkdir()
         yield folder
-        os.replace(folder, out)
+        for file in sorted(folder.iterdir(), key=lambda file: file.name == MANIFEST):  # the manifest last
+            os.replace(file, out / file.name)
+        folder.rmdir()
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
-        for made in missing:  # the innermost first
+        for made in missing:  # the innermost first; those that hold something are kept
             with contextlib.suppress(OSError):
                 made.rmdir()
         raise

@@ -65,6 +65,11 @@ class TextToECG:
         return ecgs
 
     @property
+    def weights(self) -> tuple:
+        """(Functional, params, buffers) of the generator."""
+        return self._functional, self._params, self._buffers
+
+    @property
     def _plans(self) -> bool:
         return "plan_table" in self._functional.param_names
 

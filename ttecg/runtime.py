@@ -1,4 +1,4 @@
-"""What a process sets up before it computes with JAX: compiled programs are kept on disk for the next process."""
+"""What a process sets up before it computes with JAX: compiled programs stay on disk for the next process."""
 
 import os
 import pathlib

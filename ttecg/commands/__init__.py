@@ -1,5 +1,7 @@
-"""The verbs of the command line, a frozen dataclass each: its fields are the arguments, `run()` does the work. A comment
-above a field is its help; the docstring and `examples`, commands that work as they are, are the verb's.
+"""The verbs of the command line, a frozen dataclass each: fields are the arguments, `run()` does the work.
+
+A comment above a field is its help; the docstring and `examples`, commands that work as they are, are the
+verb's.
 
 Modules here import nothing slow until a verb runs, so that `--help` and wrong arguments answer at once.
 """
@@ -14,7 +16,6 @@ _T = TypeVar("_T")
 Optional = Annotated[_T | None, tyro.conf.arg(help_behavior_hint="")]
 # several values, none unless given
 Several = Annotated[tuple[_T, ...], tyro.conf.arg(help_behavior_hint="")]
-
 
 
 def positional(metavar: str) -> tuple:

@@ -15,7 +15,7 @@ class Simulate:
     """Makes simulated ECGs: WFDB records and records.csv, which `ttecg data prepare folder` reads."""
 
     examples = (
-        'ttecg data simulate --num 200 --out data/simulated',
+        "ttecg data simulate --num 200 --out data/simulated",
         'ttecg data simulate --num 20 --findings "left bundle branch block" --heart-rate 55 --out data/lbbb',
     )
 
@@ -44,7 +44,7 @@ class Simulate:
         if self.seed < 0:
             raise ValueError(f"--seed {self.seed} must be 0 or more")
         if self.heart_rate is not None and not self.findings:
-            raise ValueError("--heart-rate goes with --findings; drawn findings have heart rates of their own")
+            raise ValueError("--heart-rate goes with --findings; drawn ones have heart rates of their own")
         check_heart_rate(self.heart_rate, "--heart-rate")
         check_age(self.age, "--age")
         _check_new(self.out)
@@ -74,8 +74,8 @@ class Prepare:
     """
 
     examples = (
-        'ttecg data prepare ptbxl --source ptb-xl/1.0.3 --download --rate 500 --out data/ptbxl-500',
-        'ttecg data prepare folder --source data/simulated --table data/simulated/records.csv --out data/mine',
+        "ttecg data prepare ptbxl --source ptb-xl/1.0.3 --download --rate 500 --out data/ptbxl-500",
+        "ttecg data prepare folder --source data/simulated --table data/simulated/records.csv --out data/sim",
     )
 
     # what the recordings are; folder is any folder of WFDB records
@@ -99,11 +99,18 @@ class Prepare:
         from ttecg.data.dataset import describe
         from ttecg.data.prepare import prepare
 
-        out = prepare(self.name, self.source, self.out, self.rate, table=self.table, skip_bad=self.skip_bad,
-                      download=self.download)  # fmt: skip
+        out = prepare(
+            self.name,
+            self.source,
+            self.out,
+            self.rate,
+            table=self.table,
+            skip_bad=self.skip_bad,
+            download=self.download,
+        )
         about = describe(out)
         counts = ", ".join(f"{count} {split}" for split, count in about["records"].items())
-        print(f"{out}: {counts} records; {about['skipped']} skipped, {about['flagged']} remarks in flagged.csv")
+        print(f"{out}: {counts} records; {about['skipped']} skipped, {about['flagged']} remarks")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,7 +121,8 @@ class RestoreVoltages:
     """
 
     examples = (
-        'ttecg data restore-voltages --shape ptbxl_shape_100hz.npz --labels labels_21799.csv --reports reports_12245.csv --reference data/ptbxl-500 --out data/shape',
+        "ttecg data restore-voltages --shape ptbxl_shape_100hz.npz --labels labels_21799.csv "
+        "--reports reports_12245.csv --reference data/ptbxl-500 --out data/shape",
     )
 
     # NPZ file with ecg_id and signal_milli_sd
@@ -147,9 +155,7 @@ class RestoreVoltages:
 class Reports:
     """Says how much of the reports in a table is understood, and which words are not."""
 
-    examples = (
-        'ttecg data reports ptbxl_database.csv --folds 9,10',
-    )
+    examples = ("ttecg data reports ptbxl_database.csv --folds 9,10",)
 
     # CSV file with a column report
     table: Annotated[pathlib.Path, *positional("FILE.csv")]
@@ -167,7 +173,7 @@ class Reports:
         try:
             return None if self.folds is None else [int(fold) for fold in self.folds.split(",")]
         except ValueError:
-            raise ValueError(f"--folds {self.folds!r}: give numbers with commas between them, as in 9,10") from None
+            raise ValueError(f"--folds {self.folds!r}: give numbers like 9,10") from None
 
 
 def _check_new(out: pathlib.Path) -> None:

@@ -18,9 +18,7 @@ class Inspect:
     Intervals are measured from the signal.
     """
 
-    examples = (
-        'ttecg data inspect out/lbbb/ecg-0001',
-    )
+    examples = ("ttecg data inspect out/lbbb/ecg-0001",)
 
     # a WFDB record, a .csv or .npz file, a folder of WFDB records, or a prepared set
     path: Annotated[pathlib.Path, *positional("PATH")]
@@ -58,7 +56,7 @@ def _record(ecg):
 
 
 def _field(name: str, text: str) -> str:
-    return f"  {name:10}{text}"
+    return f"  {name:11}{text}"
 
 
 def _size(ecg) -> str:
@@ -69,8 +67,14 @@ def _measured(ecg) -> str:
     from ttecg.data.beats import intervals
 
     found = intervals(ecg)
-    kinds = (("heart_rate", "rate {:.0f}/min"), ("rr_cv", "RR variation {:.2f}"), ("pr_ms", "PR {:.0f} ms"),
-             ("qrs_ms", "QRS {:.0f} ms"), ("qt_ms", "QT {:.0f} ms"), ("axis_deg", "axis {:.0f}°"))  # fmt: skip
+    kinds = (
+        ("heart_rate", "rate {:.0f}/min"),
+        ("rr_cv", "RR variation {:.2f}"),
+        ("pr_ms", "PR {:.0f} ms"),
+        ("qrs_ms", "QRS {:.0f} ms"),
+        ("qt_ms", "QT {:.0f} ms"),
+        ("axis_deg", "axis {:.0f}°"),
+    )
     known = [form.format(found[name]) for name, form in kinds if found[name] is not None]
     return ", ".join(known) or "no beats found"
 
@@ -92,9 +96,8 @@ def _folder(path: pathlib.Path):
             continue
         found = problems(ecg)
         sound += not found
-        yield f"{name}: {len(ecg.leads)} leads, {ecg.rate:g} Hz, {ecg.duration:.1f} s, {_measured(ecg)}" + "".join(
-            f"; PROBLEM {problem}" for problem in found
-        )
+        size = f"{len(ecg.leads)} leads, {ecg.rate:g} Hz, {ecg.duration:.1f} s"
+        yield "; ".join((f"{name}: {size}, {_measured(ecg)}", *(f"PROBLEM {problem}" for problem in found)))
     yield f"{len(records)} records, {sound} without problems"
 
 
@@ -110,14 +113,16 @@ def _prepared(path: pathlib.Path):
     labels, sexes, ages, reports, patients = collections.Counter(), collections.Counter(), [], 0, set()
     for ecg in records:
         labels.update(ecg.labels)
-        sexes[ecg.sex or "sex unknown"] += 1
+        sexes[ecg.sex or "unknown"] += 1
         ages += [] if ecg.age is None else [ecg.age]
         reports += bool(ecg.report)
         patients.add(ecg.info["patient_id"] or ecg.id)
-    yield _field("patients", f"{len(patients)}; " + ", ".join(f"{n} records {sex}" for sex, n in sexes.most_common()))
+    yield _field("patients", str(len(patients)))
+    yield _field("sex", ", ".join(f"{n} records {sex}" for sex, n in sexes.most_common()))
     if ages:
         ages.sort()
-        yield _field("age", f"{ages[0]:g} to {ages[-1]:g} years, median {ages[len(ages) // 2]:g}, of {len(ages)} records")
+        spread = f"{ages[0]:g} to {ages[-1]:g} years, median {ages[len(ages) // 2]:g}"
+        yield _field("age", f"{spread}, of {len(ages)} records")
     yield _field("reports", f"{reports} records have one")
     yield _field("labels", ", ".join(f"{label} {n}" for label, n in labels.most_common(_LABELS)) or "none")
     for kind in ("skipped", "flagged"):

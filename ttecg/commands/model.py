@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from typing import Annotated
+from typing import Annotated, Literal
 
 from ttecg.commands import Optional, positional
 
@@ -11,9 +11,7 @@ from ttecg.commands import Optional, positional
 class Export:
     """Makes a bundle, a folder that stands alone and that --model takes, of a trained generator."""
 
-    examples = (
-        'ttecg export runs/generator --out bundles/mine',
-    )
+    examples = ("ttecg export runs/generator --out bundles/mine",)
 
     # work directory of `ttecg train generator`
     workdir: Annotated[pathlib.Path, *positional("WORKDIR")]
@@ -21,15 +19,34 @@ class Export:
     out: pathlib.Path
     # what the bundle calls itself; the last part of --out unless given
     name: Optional[str] = None
+    # text file with the model card; a short one is written unless given
+    card: Optional[pathlib.Path] = None
+    # how weights are stored
+    dtype: Literal["float16", "float32"] = "float16"
+    # what `ttecg generate` uses unless told otherwise
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    guidance: float = 1.0
+    # factor on the temperature of the beat plan
+    plan_temperature: float = 1.0
+    # factors on the temperature of each level of codes; the last holds for further levels
+    level_temperature: tuple[float, ...] = (1.0,)
 
     def run(self) -> None:
         if not self.workdir.is_dir():
-            raise FileNotFoundError(f"{self.workdir}: there is no such folder; give the --workdir of a training run")
+            raise FileNotFoundError(f"{self.workdir}: there is no such folder; give that of a training run")
         if self.out.exists():
             raise ValueError(f"--out {self.out} exists; give a new folder")
+        if self.card is not None and not self.card.is_file():
+            raise FileNotFoundError(f"--card {self.card}: there is no such file")
         from ttecg.bundle import export
+        from ttecg.models.sampling import SamplingPolicy
 
-        export(self.workdir, self.out, name=self.name or self.out.absolute().name)
+        fields = [field.name for field in dataclasses.fields(SamplingPolicy)]
+        sampling = SamplingPolicy(**{name: getattr(self, name) for name in fields})
+        name = self.name or self.out.absolute().name
+        export(self.workdir, self.out, name=name, card=self.card or "", dtype=self.dtype, sampling=sampling)
         print(f"bundle in {self.out}")
 
 
@@ -37,9 +54,7 @@ class Export:
 class EvaluateTokenizer:
     """Scores how a tokenizer rebuilds the recordings of a prepared set."""
 
-    examples = (
-        'ttecg evaluate tokenizer --model demo --data data/ptbxl-500 --split test',
-    )
+    examples = ("ttecg evaluate tokenizer --model demo --data data/ptbxl-500 --split test",)
 
     # a bundle's name or folder, or the work directory of `ttecg train tokenizer`
     model: str
@@ -62,9 +77,7 @@ class EvaluateTokenizer:
 class EvaluateAdherence:
     """Scores whether generated ECGs show what was asked for, by R peaks and intervals."""
 
-    examples = (
-        'ttecg evaluate adherence --model demo --num 20',
-    )
+    examples = ("ttecg evaluate adherence --model demo --num 20",)
 
     # a bundle's name or folder
     model: str = "demo"
@@ -90,8 +103,8 @@ class BenchGenerate:
     """Times generation on this machine, of a bundle or of a config with random weights."""
 
     examples = (
-        'ttecg bench generate --model demo --batch 1 8',
-        'ttecg bench generate --config configs/generator_paper.py --batch 1',
+        "ttecg bench generate --model demo --batch 1 8",
+        "ttecg bench generate --config configs/generator_paper.py --batch 1",
     )
 
     # Python file with the config of a generator

@@ -11,9 +11,7 @@ from ttecg.commands import positional
 class Plot:
     """Draws a recording on ECG paper, 25 mm/s and 10 mm/mV; a PDF or SVG prints true to scale."""
 
-    examples = (
-        'ttecg plot out/lbbb/ecg-0001 --out lbbb.pdf',
-    )
+    examples = ("ttecg plot out/lbbb/ecg-0001 --out lbbb.pdf",)
 
     # a WFDB record (with or without .hea), or a .csv or .npz file
     record: Annotated[pathlib.Path, *positional("RECORD")]

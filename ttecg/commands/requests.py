@@ -11,7 +11,7 @@ import re
 
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 _COLUMNS = ("report", "age", "sex", "heart_rate", "name")
-_SHORTEST_S, _LONGEST_S = 0.2, 3.0
+_SHORTEST_S, _LONGEST_S = 0.2, 2.99
 _SURELY_MS = 20.0
 
 
@@ -27,11 +27,15 @@ class Request:
     heart_rate: float | None
     name: str
 
+    def with_defaults(self, values: dict) -> "Request":
+        """The same with `values` where it leaves the choice open."""
+        return dataclasses.replace(self, **{k: v for k, v in values.items() if getattr(self, k) is None})
+
 
 def check_report(text: str, where: str) -> str:
     """The text; ValueError where it is blank."""
     if not text.strip():
-        raise ValueError(f"{where} is empty: describe the ECG in words, for example 'sinus rhythm. normal ecg'")
+        raise ValueError(f"{where} is empty: describe the ECG in words, as in 'sinus rhythm, normal ECG'")
     return text
 
 
@@ -61,23 +65,27 @@ def check_sex(sex: str | None, where: str) -> str | None:
 
 
 def read_requests(path) -> list[Request]:
-    """The rows of a CSV file (UTF-8; comma, semicolon or tab) with a column report and, where wanted, age, sex,
-    heart_rate, name. Other columns are not looked at; an empty cell leaves the choice to the model."""
+    """The rows of a CSV file (UTF-8; comma, semicolon or tab) with a column report and, where wanted, age,
+    sex, heart_rate, name. Other columns are not looked at; an empty cell leaves the choice to the model."""
     path = pathlib.Path(path)
     header, rows = _read_table(path)
-    requests = [_request(f"{path}, line {line}", number, dict(zip(header, cells)))
-                for number, (line, cells) in enumerate(rows, 1)]  # fmt: skip
+    requests = [
+        _request(f"{path}, line {line}", number, dict(zip(header, cells)))
+        for number, (line, cells) in enumerate(rows, 1)
+    ]
     first = {}
     for request, (line, _) in zip(requests, rows):
-        if first.setdefault(request.name, line) != line:
-            raise ValueError(f"{path}, line {line}: name {request.name!r} is that of line {first[request.name]} too")
+        if first.setdefault(request.name.lower(), line) != line:
+            raise ValueError(
+                f"{path}, line {line}: {request.name!r} is the name of line {first[request.name.lower()]} too"
+            )
     return requests
 
 
 def _read_table(path: pathlib.Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """(column names, [(line number, cells)]) without blank lines."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file; --reports takes a CSV file with a column 'report'")
+        raise FileNotFoundError(f"{path}: no such file; --reports takes a CSV file with a column 'report'")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = file.read().splitlines(keepends=True)
@@ -95,14 +103,18 @@ def _read_table(path: pathlib.Path) -> tuple[list[str], list[tuple[int, list[str
     header = [name.lower() for name in rows[0][1]] if rows else []
     if "report" not in header:
         found = f"its first line has {', '.join(header)}" if header else "it is empty"
-        raise ValueError(f"{path}: has no column 'report' ({found}); the first line names the columns, as in "
-                         f"{','.join(_COLUMNS)}")  # fmt: skip
+        raise ValueError(
+            f"{path}: has no column 'report' ({found}); the first line names the columns, as in "
+            f"{','.join(_COLUMNS)}"
+        )
     if len(rows) == 1:
         raise ValueError(f"{path}: has no report, only a line of column names")
     for line, cells in rows[1:]:
         if len(cells) != len(header):
-            raise ValueError(f"{path}, line {line}: {len(cells)} cells for {len(header)} columns; put a report that "
-                             f"has a {delimiter!r} in it in double quotes")  # fmt: skip
+            raise ValueError(
+                f"{path}, line {line}: {len(cells)} cells for {len(header)} columns; put a "
+                f"report that has a {delimiter!r} in it in double quotes"
+            )
     return header, rows[1:]
 
 
@@ -110,11 +122,12 @@ def _request(where: str, number: int, row: dict) -> Request:
     name = row.get("name") or f"ecg-{number:04d}"
     if not re.fullmatch(r"[-\w]+", name, re.ASCII):
         raise ValueError(f"{where}: name {name!r} must be of letters, digits, - and _")
+    age, rate = (_number(row.get(column), f"{where}: {column}") for column in ("age", "heart_rate"))
     return Request(
         report=check_report(row["report"], f"{where}: report"),
-        age=check_age(_number(row.get("age"), f"{where}: age"), f"{where}: age"),
+        age=check_age(age, f"{where}: age"),
         sex=check_sex(row.get("sex") or None, f"{where}: sex"),
-        heart_rate=check_heart_rate(_number(row.get("heart_rate"), f"{where}: heart_rate"), f"{where}: heart_rate"),
+        heart_rate=check_heart_rate(rate, f"{where}: heart_rate"),
         name=name,
     )
 
@@ -132,7 +145,7 @@ def read_rr(path) -> list[float]:
     """RR intervals in seconds, from a text file of numbers apart by line ends, commas, semicolons or blanks.
 
     Numbers above 20 are milliseconds. Lines that start with # and a first line of words are left out.
-    ValueError where an interval is not of 0.2 to 3 s."""
+    ValueError where an interval is not of 0.2 to 2.99 s."""
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file; --rr takes a text file of RR intervals")
@@ -140,8 +153,8 @@ def read_rr(path) -> list[float]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise ValueError(f"{path}: is not a text file of RR intervals") from None
-    cells = [[c for c in re.split(r"[,;\s]+", line) if c] for line in lines if not line.lstrip().startswith("#")]
-    cells = [row for row in cells if row]
+    lines = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    cells = [[cell for cell in re.split(r"[,;\s]+", line) if cell] for line in lines]
     if cells and not any(_is_number(cell) for cell in cells[0]):
         cells = cells[1:]
     values = [_interval(cell, path) for row in cells for cell in row]
@@ -150,8 +163,11 @@ def read_rr(path) -> list[float]:
     scale = 1e-3 if min(values) > _SURELY_MS else 1.0
     for number, value in enumerate(values, 1):
         if not _SHORTEST_S <= value * scale <= _LONGEST_S:
-            raise ValueError(f"{path}: interval {number} is {value:g} {'ms' if scale < 1 else 's'}; "
-                             f"RR intervals are {_SHORTEST_S:g} to {_LONGEST_S:g} s, all in one unit")  # fmt: skip
+            unit = "ms" if scale < 1 else "s"
+            raise ValueError(
+                f"{path}: interval {number} is {value:g} {unit}; RR intervals are {_SHORTEST_S:g} to "
+                f"{_LONGEST_S:g} s, all in one unit"
+            )
     return [value * scale for value in values]
 
 

@@ -1,4 +1,4 @@
-"""`ttecg train text-tokenizer|tokenizer|generator`: one trainer per stage, each with a config of its own kind."""
+"""`ttecg train text-tokenizer|tokenizer|generator`: a trainer per stage, each with its own kind of config."""
 
 import dataclasses
 import importlib
@@ -32,8 +32,10 @@ class _Training:
         config = load_config(self.config)
         module = importlib.import_module(f"ttecg.train.{self.task.replace('-', '_')}")
         if not isinstance(config, getattr(module, self.kind)):
-            raise ValueError(f"--config {self.config} holds a {type(config).__name__}; `ttecg train {self.task}` takes a "
-                             f"{self.kind}")  # fmt: skip
+            raise ValueError(
+                f"--config {self.config} holds a {type(config).__name__}; `ttecg train {self.task}` takes "
+                f"a {self.kind}"
+            )
         config = override(config, [assignment for some in self.set for assignment in some])
         from ttecg.runtime import keep_compiled_programs
 
@@ -46,9 +48,7 @@ class _Training:
 class TextTokenizer(_Training):
     """Learns the pieces that report text is cut into, and writes text.model."""
 
-    examples = (
-        'ttecg train text-tokenizer --config configs/text_tokenizer.py --workdir runs/text',
-    )
+    examples = ("ttecg train text-tokenizer --config configs/text_tokenizer.py --workdir runs/text",)
 
     task = "text-tokenizer"
     kind = "TextTokenizerTraining"
@@ -59,7 +59,8 @@ class Tokenizer(_Training):
     """Trains the VQ tokenizer that turns ECGs into codes and back."""
 
     examples = (
-        'ttecg train tokenizer --config configs/tokenizer_base.py --workdir runs/tokenizer --set run.steps=200',
+        "ttecg train tokenizer --config configs/tokenizer_base.py --workdir runs/tokenizer "
+        "--set run.steps=200 --set run.batch=8",
     )
 
     task = "tokenizer"
@@ -71,7 +72,8 @@ class Generator(_Training):
     """Trains the transformer from report to ECG codes, on what the two tokenizers made."""
 
     examples = (
-        'ttecg train generator --config configs/generator_base.py --workdir runs/generator --set run.steps=200',
+        "ttecg train generator --config configs/generator_base.py --workdir runs/generator "
+        "--set run.steps=200 --set run.batch=8",
     )
 
     task = "generator"

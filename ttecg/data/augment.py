@@ -57,16 +57,16 @@ def retime(x_T8: np.ndarray, peaks: np.ndarray, rate: float, samples: int, rng: 
            stretch: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """The same beats at another rate: only the pause after T is stretched or shortened, QRS and T keep their width.
 
-    The record is cut 250 ms before each R peak into beats, the piece of each beat after 55 % of its length is
-    resampled to make RR `stretch` times as long, beats are joined from a random one on (going round), and
-    `samples` are returned from a random place in its first beat, with the new peaks. Joins are levelled, so no
-    step appears. A record with fewer than four peaks comes back as it is, at the given length.
+    The record is cut 250 ms before each R peak into beats (later where the heart is fast), the piece of each beat
+    after 55 % of its length, and after the QRS, is resampled to make RR `stretch` times as long, beats are joined
+    from a random one on (going round), and `samples` are returned from a random place in its first beat, with the
+    new peaks. Joins are levelled, so no step appears. A record with fewer than four peaks comes back as it is, at the given length.
     """
-    before = round(0.25 * rate)
+    before = round(min(0.25 * rate, 0.45 * np.median(np.diff(peaks)))) if len(peaks) > 1 else 0
     cuts = [p - before for p in peaks if p - before >= 0]
     if len(cuts) < 4:
         return x_T8[:samples], peaks[peaks < samples]
-    beats = [_stretch(x_T8[a:b], stretch) for a, b in zip(cuts[:-1], cuts[1:])]
+    beats = [_stretch(x_T8[a:b], stretch, before + round(0.1 * rate)) for a, b in zip(cuts[:-1], cuts[1:])]
     first, pieces, found, length, number = int(rng.integers(len(beats))), [], [], 0, 0
     offset = int(rng.integers(len(beats[first])))
     while length < offset + samples:
@@ -78,10 +78,13 @@ def retime(x_T8: np.ndarray, peaks: np.ndarray, rate: float, samples: int, rng: 
     return joined, found[(found >= 0) & (found < samples)]
 
 
-def _stretch(beat: np.ndarray, factor: float) -> np.ndarray:
-    """Stretches the part after 55 % of the beat so that the whole becomes `factor` times as long (at least 60 % of the part stays)."""
-    keep = round(0.55 * len(beat))
+def _stretch(beat: np.ndarray, factor: float, qrs_end: int) -> np.ndarray:
+    """Stretches the part after QRS and 55 % of the beat so that the whole becomes `factor` times as long (at least
+    60 % of the part stays). A beat with nothing after its QRS stays as it is."""
+    keep = max(round(0.55 * len(beat)), qrs_end)
     rest = len(beat) - keep
+    if rest < 4:
+        return beat
     wanted = max(round(len(beat) * factor) - keep, round(0.6 * rest), 2)
     place = np.linspace(0, rest - 1, wanted)
     low = np.minimum(place.astype(int), rest - 2)

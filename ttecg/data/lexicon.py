@@ -71,6 +71,7 @@ class Word:
     count: int = 1
 
 
+@functools.lru_cache(maxsize=65536)
 def fold(word: str) -> str:
     """Folds spelling variants of one word together ("Ischämie", "ischaemie" -> "ischamie")."""
     word = unicodedata.normalize("NFKC", word).casefold().translate(_UMLAUTS)

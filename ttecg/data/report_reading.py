@@ -44,10 +44,13 @@ _NAMED = (
     r"(?:\b(?:heart|pulse|ventricular|vent\.?|kammer|v|herz)[\s-]*(?:rate|fre[kq]\w*)"
     r"|(?<!atrial )(?<!flutter )\brate|\b(?:ruhe)?puls\w*|\b(?:herz|kammer|ventrikel)?fre[qk]u?en[zs]\b"
     r"|\bherzschlag|\bh\.?[rf]\.?\b"
-    r"|(?P<kept>rhyth?m\w*|\bnsr|\bsr|\ba-?f(?:ib)?|\bvhf|flimmern|flattern|flutter|fibrillation"
-    r"|\w+y[ck]ardi\w*)(?=\s+(?:at|mit|um)\s))"
+    r"|(?P<kept>rh?yth?m\w*|\bnsr|\bsr|\ba-?f(?:ib)?|\bvhf|flimmern|flattern|flutter|fibrillation"
+    r"|y[ck]ardi\w*)(?=\s+(?:at|mit|um)\s))"
 )
-_LINK = r"(?:\(?\s*(?:of|is|was|at|von|mit|um|bei|liegt|ist|betr(?:ä|ae|a)gt|[:=])\s*)*"
+_LINK = (
+    r"(?:\(?\s*(?:of|is|was|at|only|just|now|von|mit|um|bei|nur|jetzt|aktuell|liegt|ist"
+    r"|betr(?:ä|ae|a)gt|[:=])\s*)*"
+)
 _NOT_A_RATE = r"(?!\s*(?:ms|msec|sec|s\b|mm|mv|%|°|grad|degree|years?|jahre|hz|kg|cm|mmhg))"
 _RATE = re.compile(
     rf"{_NAMED}\s*{_LINK}{_BOUND.format(1)}{_NUMBER.format(1)}(?:\s*{_PER_MINUTE}|{_NOT_A_RATE})"

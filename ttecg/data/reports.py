@@ -29,7 +29,8 @@ _OTHER_RHYTHMS = frozenset(
     (_AF, f"{_AF} with {_RAPID}", f"{_AF} with {_SLOW}", "atrial flutter", "supraventricular tachycardia",
      "supraventricular arrhythmia", "ventricular tachycardia", "ventricular fibrillation",
      "ventricular rhythm", "junctional rhythm", "ectopic atrial rhythm", "ventricular paced rhythm",
-     "atrial paced rhythm", "complete av block", "second-degree av block type wenckebach", "second-degree av block type mobitz")
+     "atrial paced rhythm", "complete av block", "second-degree av block type wenckebach",
+     "second-degree av block type mobitz")
 )  # fmt: skip
 _TACHYCARDIAS = frozenset(
     ("supraventricular tachycardia", "ventricular tachycardia", "ventricular fibrillation")
@@ -60,10 +61,10 @@ def canonical(report: str) -> str:
     further phrases by alphabet, then the words that the lexicon does not know, as typed but lower-cased;
     joined by ". ".
 
-    Negated findings and words of doubt ("possible", "v. a.") are left out. A stated heart rate acts as
-    bradycardia below 60/min and tachycardia above 100/min and is otherwise left to `stated_heart_rate`. A
-    report without any content gives `NOTHING`. canonical(canonical(x)) == canonical(x). ValueError where
-    the report is empty or blank."""
+    Left out are negated findings, words of doubt ("possible", "v. a."), of degree and age ("mild", "alt"),
+    and boilerplate. A stated heart rate acts as bradycardia below 60/min, as tachycardia above 100/min, and
+    is otherwise left to `stated_heart_rate`. A report without content gives `NOTHING`.
+    canonical(canonical(x)) == canonical(x). ValueError where the report is empty or blank."""
     if not isinstance(report, str) or not report.strip():
         raise ValueError("report is empty: describe the ECG in words, for example 'sinus rhythm. normal ecg'")
     return _canonical(report)
@@ -72,10 +73,10 @@ def canonical(report: str) -> str:
 @functools.lru_cache(maxsize=65536)
 def _canonical(report: str) -> str:
     text = report
-    for _ in range(8):  # words that become neighbours may form a term, so until nothing changes
+    for _ in range(8):  # unknown words that become neighbours may form a term: until nothing changes
         reading = read(text)
         prompt = ". ".join(_in_order(reading) + reading.unknown) or NOTHING
-        if prompt == text:
+        if prompt == text or not reading.unknown:
             break
         text = prompt
     return prompt
@@ -139,6 +140,8 @@ def _combine(found: Iterable[str], modifiers: frozenset[str]) -> set[str]:
     for pattern in modifiers & {"bigeminy", "trigeminy"}:
         atrial = "atrial premature beats" in found and "ventricular premature beats" not in found
         found.add(f"{'atrial' if atrial else 'ventricular'} {pattern}")
+    for block in found & {"left bundle branch block", "right bundle branch block"}:
+        found -= {f"incomplete {block}", "intraventricular conduction delay"}  # contained in a complete block
     if found & {"ventricular bigeminy", "ventricular trigeminy"}:
         found.discard("ventricular premature beats")
     if any(p not in _GOES_WITH_NORMAL and not p.endswith(" leads") for p in found):

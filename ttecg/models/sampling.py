@@ -192,8 +192,11 @@ def compiled(functional, policy: SamplingPolicy, with_plan: bool):
     return jax.jit(run)
 
 
-def sample_without_cache(model, prompt_BxP, unconditional_BxP, keys_B, policy: SamplingPolicy):
-    """The paper's transformer as the reference runs it, the whole prefix again for every code; for comparison only."""
+def sample_without_cache(model, prompt_BxP, unconditional_BxP, keys_B, policy: SamplingPolicy, steps: int = 0):
+    """The paper's transformer as the reference runs it: the whole sequence again for every code; for comparison only.
+
+    steps: how many codes to draw (0: all); each costs the same.
+    """
     c, guide = model.config, _Guide(policy)
     ids = model.full_prompt(guide.double(prompt_BxP, unconditional_BxP))
     start, _ = model.embed_prompt(guide.double(prompt_BxP, unconditional_BxP))
@@ -206,5 +209,5 @@ def sample_without_cache(model, prompt_BxP, unconditional_BxP, keys_B, policy: S
         code = choose(guide.mix(model.code_logits(h))[:, 0], _keys(keys_B, 1, frame), policy, policy.temperature)
         return codes.at[:, frame].set(code), code
 
-    _, codes = jax.lax.scan(step, jnp.zeros((len(prompt_BxP), c.frames), jnp.int32), jnp.arange(c.frames))
+    _, codes = jax.lax.scan(step, jnp.zeros((len(prompt_BxP), c.frames), jnp.int32), jnp.arange(steps or c.frames))
     return codes.T[..., None]

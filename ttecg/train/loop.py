@@ -50,6 +50,8 @@ class RunConfig:
         for name in ("steps", "batch", "log_every", "eval_every", "checkpoint_every", "keep", "mesh_model"):
             if getattr(self, name) < 1:
                 raise ValueError(f"run.{name} must be at least 1, got {getattr(self, name)}")
+        if self.mesh_data < 0:
+            raise ValueError(f"run.mesh_data must be at least 0 (all devices), got {self.mesh_data}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,17 +110,18 @@ def _loop(task, run, mesh, step_fn, state, start, checkpoints, log, terminate):
         if pending:
             _report(log, run, clock, *pending)
         pending = (step + 1, metrics)
-        done = step + 1 == run.steps or terminate.asked
+        stop = terminate.asked  # read once: a signal that comes later in this turn ends the next one, after its save
+        done = stop or step + 1 == run.steps
         if done or (step + 1) % run.checkpoint_every == 0:
             _report(log, run, clock, *pending)  # a state that is not finite is never saved
             pending = None
             checkpoints.save(step + 1, state)
-        if task.evaluate and (done or (step + 1) % run.eval_every == 0) and not terminate.asked:
+        if task.evaluate and (done or (step + 1) % run.eval_every == 0) and not stop:
             scores = task.evaluate(state, step + 1)
             log.write(step + 1, scores)
             log.message(f"step {step + 1}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
             clock.restart()
-        if terminate.asked:
+        if stop:
             log.message(f"asked to stop: saved step {step + 1}; go on with --resume")
             break
     return state

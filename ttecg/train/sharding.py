@@ -17,7 +17,7 @@ REPLICATED: Rules = ((r".*", P()),)
 def make_mesh(data: int = 0, model: int = 1) -> jax.sharding.Mesh:
     """A mesh of data x model devices; data=0 takes all devices there are."""
     count = jax.device_count()
-    data = data or count // model
+    data = data or max(1, count // model)
     if data * model > count:
         raise ValueError(f"mesh {data} x {model} needs {data * model} devices; there are {count}")
     devices = jax.devices()[: data * model]

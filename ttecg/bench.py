@@ -1,0 +1,99 @@
+"""How fast sampling is, beside what the machine could do: `ttecg bench generate --config configs/generator_paper.py`."""
+
+import dataclasses
+import functools
+import os
+import platform
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ttecg.evaluate import report
+from ttecg.models import beat_plan
+from ttecg.models.functional import Functional
+from ttecg.models.paper_generator import PaperGenerator
+from ttecg.models.sampling import SamplingPolicy, compiled, sample_without_cache
+
+
+def seconds(fn, repeats: int = 3) -> float:
+    """Best of `repeats` timings of fn() after one call that compiles."""
+    jax.block_until_ready(fn())
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(fn())
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def memory_bandwidth(megabytes: int = 512) -> float:
+    """Bytes per second that a sum over a large float32 array reads."""
+    x = jnp.ones(megabytes * 2**18, jnp.float32)
+    total = jax.jit(jnp.sum)
+    return x.nbytes / seconds(lambda: total(x), 5)
+
+
+def generate(model_config=None, batches=(1, 8, 64), *, bundle=None, without_cache: bool = True, frames: int = 0) -> list[dict]:
+    """Prints and returns a row per batch size: seconds per ECG, tokens per second, and at batch 1 the share of the
+    memory bandwidth that reading all weights once per step amounts to. Random weights, or a bundle's.
+
+    without_cache: also time the loop that runs the whole prefix for every code (paper's transformer, batch 1, a
+    sixteenth of the codes, scaled by their number: its cost per code is constant). frames: fewer code frames.
+    """
+    functional, params, buffers, config = _model(model_config, bundle, frames)
+    bandwidth = memory_bandwidth()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {jax.devices()[0].device_kind}, jax {jax.__version__}; "
+          f"{functional.count() / 1e6:.2f} M parameters, {config.frames} frames x {config.levels} codes; "
+          f"memory bandwidth {bandwidth / 1e9:.1f} GB/s")
+    rows = [_timed(functional, params, buffers, config, batch, bandwidth) for batch in batches]
+    if without_cache and _is_paper(functional):
+        rows.append(_uncached(functional, params, buffers, config))
+    print(report.table(rows))
+    return rows
+
+
+def _is_paper(functional: Functional) -> bool:
+    return "code_table" in functional.param_names
+
+
+def _model(model_config, bundle, frames):
+    if bundle is not None:
+        from ttecg.generate import load
+
+        loaded = load(bundle)
+        return *loaded.weights, loaded.config
+    if frames:
+        model_config = dataclasses.replace(model_config, frames=frames)
+    functional = Functional(model_config.create)
+    return functional, *jax.jit(functional.init)(jax.random.key(0)), model_config
+
+
+def _inputs(batch: int):
+    prompt = np.ones((batch, 16), np.int32)
+    keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(0)))(jnp.arange(batch))
+    return prompt, prompt, keys
+
+
+def _timed(functional, params, buffers, config, batch, bandwidth) -> dict:
+    run = compiled(functional, SamplingPolicy(), False)
+    per_call = seconds(lambda: run(params, buffers, *_inputs(batch), None))
+    steps = config.frames + (0 if _is_paper(functional) else beat_plan.SLOTS)
+    read = sum(p.nbytes for p in params.values()) * steps / per_call / bandwidth
+    return {"batch": batch, "cache": "yes", "s_per_ecg": per_call / batch,
+            "tokens_per_s": batch * config.frames * config.levels / per_call,
+            "bandwidth_share": read if batch == 1 else float("nan"),
+            "times_bound": 1 / read if batch == 1 else float("nan")}
+
+
+def _uncached(functional, params, buffers, config) -> dict:
+    part = max(1, config.frames // 16)
+
+    @jax.jit
+    def run(params, buffers, prompt, nothing, keys):
+        model: PaperGenerator = functional.merge(params, buffers)
+        return sample_without_cache(model, prompt, nothing, keys, SamplingPolicy(), part)
+    per_ecg = seconds(lambda: run(params, buffers, *_inputs(1)), 1) * config.frames / part
+    return {"batch": 1, "cache": "no", "s_per_ecg": per_ecg, "tokens_per_s": config.frames / per_ecg,
+            "bandwidth_share": float("nan"), "times_bound": float("nan")}

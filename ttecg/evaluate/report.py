@@ -1,0 +1,37 @@
+"""Tables and JSON files of results, the same for every evaluation."""
+
+import json
+import pathlib
+
+from ttecg.train.config import write_text
+
+
+def table(rows: list[dict], digits: int = 3) -> str:
+    """Rows of equal keys as aligned text."""
+    names = list(rows[0])
+    cells = [[_cell(r[n], digits) for n in names] for r in rows]
+    widths = [max(len(n), *(len(c[i]) for c in cells)) for i, n in enumerate(names)]
+    lines = [names, *cells]
+    return "\n".join("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths))).rstrip()
+                     for line in lines)
+
+
+def _cell(value, digits: int) -> str:
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def save(out, name: str, about: dict, rows: list[dict]):
+    """`out/name.json` with what was measured on what."""
+    out = pathlib.Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / f"{name}.json", json.dumps({**about, "rows": rows}, indent=1) + "\n")
+
+
+def bootstrap(values, seed: int = 0, draws: int = 1000) -> tuple[float, float]:
+    """95 % interval of the mean over records."""
+    import numpy as np
+
+    values = np.asarray(values, float)
+    picks = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
+    low, high = np.nanpercentile(np.nanmean(values[picks], axis=1), [2.5, 97.5])
+    return float(low), float(high)
