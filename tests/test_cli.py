@@ -236,7 +236,15 @@ def test_simulate_inspect_plot(bundle, capsys):
     capsys.readouterr()
     assert cli.main(["data", "inspect", str(records[0])]) == 0
     said = capsys.readouterr().out
-    for text in ("12 leads", "500 Hz", "10.0 s", "male", "left bundle branch block", "QRS", "problems   none"):
+    for text in (
+        "12 leads",
+        "500 Hz",
+        "10.0 s",
+        "male",
+        "left bundle branch block",
+        "QRS",
+        "problems   none",
+    ):
         assert text in said, said
     pathlib.Path("sim/broken.hea").write_text("nonsense")
     assert cli.main(["data", "inspect", "sim"]) == 0
@@ -253,7 +261,9 @@ def test_prepare_and_inspect_a_prepared_set(bundle, capsys):
     capsys.readouterr()
     assert cli.main(["data", "inspect", "set"]) == 0
     said = capsys.readouterr().out
-    assert "prepared from folder, 100 Hz" in said and "patients   12" in said and "12 records have one" in said
+    assert (
+        "prepared from folder, 100 Hz" in said and "patients   12" in said and "12 records have one" in said
+    )
     assert "--table" in refused(capsys, ["data", "prepare", "ludb", "--source", "sim", "--table", "x.csv"])
     dat = next(pathlib.Path("sim").rglob("*.dat"))
     dat.write_bytes(dat.read_bytes()[:1000])
@@ -337,6 +347,11 @@ def test_train_text_tokenizer(bundle, capsys):
     assert "TextTokenizerTraining" in refused(
         capsys, ["train", "tokenizer", "--config", "c.py", "--workdir", "v"]
     )
+
+
+def test_bench_takes_a_generators_config(bundle, capsys):
+    config = str(ROOT / "configs" / "tokenizer_debug.py")
+    assert "TokenizerTraining" in refused(capsys, ["bench", "generate", "--config", config])
 
 
 def test_export_offers_every_setting_of_the_sampler():

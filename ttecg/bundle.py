@@ -29,6 +29,7 @@ from ttecg.train.config import from_dict, write_text
 CONFIG, CARD, TEXT = "config.json", "MODEL_CARD.md", "text.model"
 TOKENIZER, GENERATOR = "tokenizer.safetensors", "generator.safetensors"
 _PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
+_PARTS = {"name": str, "tokenizer": dict, "generator": dict, "conditions": list, "sampling": dict}  # of config.json
 _GENERATORS = {"base": GeneratorConfig, "paper": PaperGeneratorConfig}
 
 
@@ -82,10 +83,19 @@ def resolve(name) -> pathlib.Path:
 
 
 def read_config(path: pathlib.Path) -> dict:
+    """The config.json of a bundle; ValueError where it is not what `export` writes."""
+    config = _json(path / CONFIG)
+    for name, kind in _PARTS.items():
+        if not isinstance(config, dict) or not isinstance(config.get(name), kind):
+            raise ValueError(f"{path / CONFIG} is damaged: it has no {name!r}")
+    return config
+
+
+def _json(file: pathlib.Path):
     try:
-        return json.loads((path / CONFIG).read_text())
-    except ValueError as error:
-        raise ValueError(f"{path / CONFIG} is damaged: {error}") from None
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} is damaged: {error}") from None
 
 
 def load_tokenizer(name) -> LoadedTokenizer:
@@ -93,12 +103,12 @@ def load_tokenizer(name) -> LoadedTokenizer:
     path = pathlib.Path(name)
     if (path / "checkpoints").is_dir():
         config = _workdir_config(path, "TokenizerTraining")
-        model = from_dict(TokenizerConfig, _tuples(config["model"]), f"{path}/config.json")
+        model = from_dict(TokenizerConfig, config["model"], f"{path}/config.json")
         functional = Functional(model.create)
         return LoadedTokenizer(model, functional, *_newest(path, functional))
     if path.exists() or str(name).isidentifier():
         path = resolve(name)
-        model = from_dict(TokenizerConfig, _tuples(read_config(path)["tokenizer"]), str(path / CONFIG))
+        model = from_dict(TokenizerConfig, read_config(path)["tokenizer"], str(path / CONFIG))
         functional = Functional(model.create)
         return LoadedTokenizer(model, functional, *_arrays(path / TOKENIZER, functional))
     raise ValueError(f"no tokenizer at {path}; train one: ttecg train tokenizer --config configs/tokenizer_base.py "
@@ -126,7 +136,10 @@ def load_generator(path: pathlib.Path):
 def generator_config(data: dict, where: str):
     """A generator's config from JSON data; "kind" says whose."""
     data = dict(data)
-    return from_dict(_GENERATORS[data.pop("kind")], data, where)
+    kind = data.pop("kind", None)
+    if kind not in _GENERATORS:
+        raise ValueError(f"{where}: a generator's kind is {' or '.join(_GENERATORS)}, got {kind!r}")
+    return from_dict(_GENERATORS[kind], data, where)
 
 
 def describe_generator(model) -> dict:
@@ -144,7 +157,7 @@ def export(workdir, out, *, name: str = "", card: str = "", dtype: str = "float1
     training = _workdir_config(workdir, "GeneratorTraining")
     if out.exists():
         raise ValueError(f"{out} exists; give another --out")
-    model_data = json.loads((workdir / "model.json").read_text())
+    model_data = _json(workdir / "model.json")
     functional = Functional(generator_config(model_data, str(workdir / "model.json")).create)
     params, buffers = _newest(workdir, functional)
     tokenizer = load_tokenizer(training["tokenizer"])
@@ -208,11 +221,7 @@ def _workdir_config(workdir: pathlib.Path, task: str) -> dict:
     file = workdir / "config.json"
     if not file.is_file():
         raise ValueError(f"{workdir} is no work directory of a training run (no config.json in it)")
-    config = json.loads(file.read_text())
+    config = _json(file)
     if config.get("task") != task:
         raise ValueError(f"{workdir} holds a {config.get('task')} run; a {task} run is needed")
     return config
-
-
-def _tuples(data: dict) -> dict:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}

@@ -27,6 +27,9 @@ class TextToECG:
         self.tokenizer = bundle.load_tokenizer(path)
         self.encoder = PromptEncoder.load(path / bundle.TEXT, conditions=tuple(stored["conditions"]),
                                           length=self.config.prompt)
+        if self.encoder.vocab > self.config.vocab:
+            raise ValueError(f"{path / bundle.TEXT} has ids up to {self.encoder.vocab}, the generator {self.config.vocab}; "
+                             f"they are not of one bundle")
         self.name = stored["name"]
         self.policy = bundle.from_dict(SamplingPolicy, stored["sampling"], str(path / bundle.CONFIG))
         self.hash = bundle.digest(self._params | self._buffers, [stored, self.tokenizer.hash])
@@ -45,6 +48,8 @@ class TextToECG:
             raise ValueError("the report is empty; describe the ECG in a few words, e.g. 'sinus rhythm'")
         if num < 1:
             raise ValueError(f"num must be at least 1, got {num}")
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"seed must be between 0 and {2**32 - 1}, got {seed}")
         prompt = Prompt(report, age, sex, heart_rate)
         changes = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance": guidance}
         policy = dataclasses.replace(self.policy, **{k: v for k, v in changes.items() if v is not None})

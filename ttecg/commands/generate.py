@@ -160,5 +160,6 @@ class Generate:
             print(f"{self.out / origin.name}.{ending}  {origin.prompt}")
         if len(written) > _SHOWN:
             print(f"... and {len(written) - _SHOWN} more")
-        what = "WFDB records" if self.no_pictures else f"WFDB records with pictures ({self.picture_format})"
-        print(f"{len(written)} synthetic ECGs in {self.out}: {what}, manifest.jsonl")
+        what = "WFDB records" if self.no_pictures else f"WFDB records, pictures ({self.picture_format})"
+        count = f"{len(written)} synthetic ECG{'s' if len(written) > 1 else ''}"
+        print(f"{count} in {self.out}: {what}, manifest.jsonl")

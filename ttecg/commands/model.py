@@ -11,7 +11,7 @@ from ttecg.commands import Optional, positional
 class Export:
     """Makes a bundle, a folder that stands alone and that --model takes, of a trained generator."""
 
-    examples = ("ttecg export runs/generator --out bundles/mine",)
+    examples = ("ttecg export runs/generator-debug --out bundles/debug",)
 
     # work directory of `ttecg train generator`
     workdir: Annotated[pathlib.Path, *positional("WORKDIR")]
@@ -119,8 +119,24 @@ class BenchGenerate:
             raise ValueError("give either --config FILE.py or --model NAME")
         if not self.batch or min(self.batch) < 1:
             raise ValueError(f"--batch {' '.join(map(str, self.batch))}: give numbers from 1 up")
-        from ttecg.bench import generate
         from ttecg.runtime import keep_compiled_programs
 
+        config = None if self.config is None else _generator_of(self.config)
         keep_compiled_programs()
-        generate(config=self.config, model=self.model, batches=self.batch)
+        from ttecg.bench import generate
+
+        generate(config, self.batch, bundle=self.model)
+
+
+def _generator_of(path: pathlib.Path):
+    """The generator's config within the training config of a file."""
+    from ttecg.train.config import load_config
+    from ttecg.train.generator import GeneratorTraining
+
+    training = load_config(path)
+    if not isinstance(training, GeneratorTraining):
+        raise ValueError(
+            f"--config {path} holds a {type(training).__name__}; `ttecg bench generate` takes a "
+            "GeneratorTraining"
+        )
+    return training.model

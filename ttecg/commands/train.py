@@ -58,10 +58,7 @@ class TextTokenizer(_Training):
 class Tokenizer(_Training):
     """Trains the VQ tokenizer that turns ECGs into codes and back."""
 
-    examples = (
-        "ttecg train tokenizer --config configs/tokenizer_base.py --workdir runs/tokenizer "
-        "--set run.steps=200 --set run.batch=8",
-    )
+    examples = ("ttecg train tokenizer --config configs/tokenizer_debug.py --workdir runs/tokenizer-debug",)
 
     task = "tokenizer"
     kind = "TokenizerTraining"
@@ -71,10 +68,7 @@ class Tokenizer(_Training):
 class Generator(_Training):
     """Trains the transformer from report to ECG codes, on what the two tokenizers made."""
 
-    examples = (
-        "ttecg train generator --config configs/generator_base.py --workdir runs/generator "
-        "--set run.steps=200 --set run.batch=8",
-    )
+    examples = ("ttecg train generator --config configs/generator_debug.py --workdir runs/generator-debug",)
 
     task = "generator"
     kind = "GeneratorTraining"

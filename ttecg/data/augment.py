@@ -60,7 +60,8 @@ def retime(x_T8: np.ndarray, peaks: np.ndarray, rate: float, samples: int, rng: 
     The record is cut 250 ms before each R peak into beats (later where the heart is fast), the piece of each beat
     after 55 % of its length, and after the QRS, is resampled to make RR `stretch` times as long, beats are joined
     from a random one on (going round), and `samples` are returned from a random place in its first beat, with the
-    new peaks. Joins are levelled, so no step appears. A record with fewer than four peaks comes back as it is, at the given length.
+    new peaks. Joins are levelled, so no step appears. A record with fewer than four peaks comes back as it is, at
+    the given length.
     """
     before = round(min(0.25 * rate, 0.45 * np.median(np.diff(peaks)))) if len(peaks) > 1 else 0
     cuts = [p - before for p in peaks if p - before >= 0]

@@ -15,7 +15,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
     "atrial fibrillation with rapid ventricular response": (),
     "atrial fibrillation with slow ventricular response": (),
     "atrial flutter": ("AFLT",),
-    "supraventricular tachycardia": ("SVTAC", "PSVT", "SVARR"),
+    "supraventricular tachycardia": ("SVTAC", "PSVT"),
     "junctional rhythm": (),
     "atrial premature beats": ("PAC",),
     "ventricular premature beats": ("PVC", "PRC(S)"),
@@ -49,7 +49,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
     "anteroseptal myocardial infarction": ("ASMI",),
     "anterolateral myocardial infarction": ("ALMI",),
     "inferior myocardial infarction": ("IMI",),
-    "inferolateral myocardial infarction": ("ILMI", "IPLMI", "IPMI"),
+    "inferolateral myocardial infarction": ("ILMI", "IPLMI"),
     "lateral myocardial infarction": ("LMI",),
     "posterior myocardial infarction": ("PMI",),
     "acute anterior st elevation": (),
@@ -78,4 +78,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
     "normal ecg": ("NORM",),
 }
 
-PHRASE_OF_SCP: dict[str, str] = {code: phrase for phrase, codes in FINDINGS.items() for code in codes}
+PHRASE_OF_SCP: dict[str, str] = {code: phrase for phrase, codes in FINDINGS.items() for code in codes} | {
+    "SVARR": "supraventricular arrhythmia",  # irregular, not a tachycardia
+    "IPMI": "inferior myocardial infarction. posterior myocardial infarction",
+}

@@ -61,11 +61,19 @@ class PromptEncoder:
         if unknown:
             raise ValueError(f"condition is one of {', '.join(CONDITIONS)}, got {sorted(unknown)[0]!r}")
         self.model, self.conditions, self.length = model, tuple(conditions), length
-        self._pieces = spm.SentencePieceProcessor(model_proto=model)
+        self._pieces = spm.SentencePieceProcessor()
+        try:
+            self._pieces.LoadFromSerializedProto(model)
+        except RuntimeError as error:
+            raise ValueError(f"no SentencePiece model ({error}); train one with ttecg train text-tokenizer") from None
 
     @classmethod
     def load(cls, path, **options) -> "PromptEncoder":
-        return cls(pathlib.Path(path).read_bytes(), **options)
+        """From a .model file; ValueError where it cannot be used."""
+        try:
+            return cls(pathlib.Path(path).read_bytes(), **options)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: {error}") from None
 
     @property
     def vocab(self) -> int:

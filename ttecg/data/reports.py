@@ -49,11 +49,6 @@ _FORM_OR_RHYTHM = frozenset(
     """NDT NST_ DIG LNGQT ABQRS PVC STD_ VCLVH QWAVE LOWT NT_ PAC LPR INVT LVOLT HVOLT TAB_ STE_ PRC(S)
     SR AFIB STACH SARRH SBRAD PACE SVARR BIGU AFLT SVTAC PSVT TRIGU""".split()
 )
-# An arrhythmia is no tachycardia, and inferoposterior is not inferolateral: as the statements say it.
-_SCP_TEXT = PHRASE_OF_SCP | {
-    "SVARR": "supraventricular arrhythmia",
-    "IPMI": "inferior myocardial infarction. posterior myocardial infarction",
-}
 
 
 def canonical(report: str) -> str:
@@ -93,13 +88,13 @@ def from_scp(codes: Mapping[str, float] | Sequence[str]) -> str:
     Likelihoods above 0 and below 15 are left out; 0 ("unknown") counts for statements of form and rhythm
     only. ValueError names a code that is not one of PTB-XL's 71; a record with no usable code gives
     `NOTHING`."""
-    return canonical(". ".join(_SCP_TEXT[code] for code in _accepted(codes)) or NOTHING)
+    return canonical(". ".join(PHRASE_OF_SCP[code] for code in _accepted(codes)) or NOTHING)
 
 
 def _accepted(codes: Mapping[str, float] | Sequence[str]) -> list[str]:
     if isinstance(codes, str):
         raise ValueError(f"SCP codes: give a list or a mapping of codes, not the string {codes!r}")
-    unknown = [code for code in codes if code not in _SCP_TEXT]
+    unknown = [code for code in codes if code not in PHRASE_OF_SCP]
     if unknown:
         raise ValueError(f"SCP code {unknown[0]!r} is not known: use those of PTB-XL's scp_statements.csv")
     if not isinstance(codes, Mapping):

@@ -47,6 +47,8 @@ class TokenizerConfig:
             raise ValueError(f"tokenizer kind is 'paper' or 'base', got {self.kind!r}")
         if self.leads not in (8, 12):
             raise ValueError(f"a tokenizer sees 8 or 12 leads, got {self.leads}")
+        if self.kind == "base" and self.samples % 8 != 4:
+            raise ValueError(f"samples of a base tokenizer are 8 N + 4, as in 2500 for N = 312; got {self.samples}")
 
     @property
     def frame_samples(self) -> int:

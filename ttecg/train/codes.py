@@ -18,6 +18,7 @@ import tqdm
 from ttecg.data import augment, reports
 from ttecg.data.batches import Source
 from ttecg.data.beats import r_peaks
+from ttecg.data.findings import PHRASE_OF_SCP
 from ttecg.data.prompt import Prompt
 from ttecg.ecg import ECG, SEXES
 from ttecg.models import beat_plan
@@ -106,15 +107,13 @@ def _make(source: Source, split: str, tokenizer, variants: int, seed: int) -> Ex
 
 
 def _about(ecg: ECG, simulated: bool) -> dict:
-    report = ecg.report if ecg.report and ecg.report.strip() else ""
-    if simulated:
-        statements = ""
-    else:
-        likelihoods = ecg.info.get("likelihoods") or (100.0,) * len(ecg.labels)
-        statements = reports.from_scp(dict(zip(ecg.labels, likelihoods))) if ecg.labels else ""
+    likelihoods = ecg.info.get("likelihoods") or (100.0,) * len(ecg.labels)
+    codes = {code: p for code, p in zip(ecg.labels, likelihoods) if code in PHRASE_OF_SCP}
+    said = reports.canonical(ecg.report) if ecg.report and ecg.report.strip() else ""
+    coded = reports.from_scp(codes) if codes else ""
     return {
-        "reports": reports.canonical(report) if report else "",
-        "statements": statements,
+        "reports": "" if said == reports.NOTHING else said,
+        "statements": "" if coded == reports.NOTHING else coded,
         "age": np.nan if ecg.age is None else ecg.age,
         "sex": -1 if ecg.sex is None else SEXES.index(ecg.sex),
         "simulated": simulated,

@@ -59,15 +59,26 @@ def _parse(text: str, kind, full: str):
         value = text
     if isinstance(value, list):
         value = tuple(value)
-    allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    origins = tuple(typing.get_origin(k) or k for k in allowed)
-    if float in origins and isinstance(value, int) and not isinstance(value, bool):
+    if float in _types(kind) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if bool not in origins and isinstance(value, bool) or not isinstance(value, origins):
-        if str in origins:
+    if not _fits(value, kind):
+        if str in _types(kind):
             return text
-        raise ValueError(f"--set {full}: {text!r} is not {' or '.join(getattr(k, '__name__', str(k)) for k in allowed)}")
+        raise ValueError(f"--set {full}: {text!r} is not {_name(kind)}")
     return value
+
+
+def _types(kind) -> tuple[type, ...]:
+    allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    return tuple(typing.get_origin(k) or k for k in allowed)
+
+
+def _fits(value, kind) -> bool:
+    return isinstance(value, _types(kind)) and (bool in _types(kind) or not isinstance(value, bool))
+
+
+def _name(kind) -> str:
+    return " or ".join(k.__name__ for k in _types(kind))
 
 
 def to_dict(config) -> dict:
@@ -77,15 +88,21 @@ def to_dict(config) -> dict:
 
 def from_dict(cls, data: dict, where: str = "config"):
     """A dataclass from JSON data; unknown or missing fields are errors that name themselves."""
-    fields, hints, values = dataclasses.fields(cls), typing.get_type_hints(cls), {}
-    unknown = set(data) - {f.name for f in fields}
-    if unknown:
-        raise ValueError(f"{where}: unknown field {sorted(unknown)[0]!r} for {cls.__name__}")
+    if not isinstance(data, dict):
+        raise ValueError(f"{where}: {data!r} is not the fields of a {cls.__name__}")
+    names, hints, values = {f.name for f in dataclasses.fields(cls)}, typing.get_type_hints(cls), {}
+    for problem, group in (("unknown", set(data) - names), ("missing", names - set(data))):
+        if group:
+            raise ValueError(f"{where}: {problem} field {min(group)!r} of {cls.__name__}")
     for name, value in data.items():
         kind = hints[name]
         if dataclasses.is_dataclass(kind):
             value = from_dict(kind, value, f"{where}.{name}")
-        values[name] = tuple(value) if isinstance(value, list) else value
+        value = tuple(value) if isinstance(value, list) else value
+        value = float(value) if float in _types(kind) and type(value) is int else value
+        if not _fits(value, kind):
+            raise ValueError(f"{where}: {name} is {value!r}, not {_name(kind)}")
+        values[name] = value
     return cls(**values)
 
 

@@ -48,6 +48,11 @@ class TokenizerTraining:
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-3)
     run: RunConfig = RunConfig(steps=4000, batch=32, eval_every=500, checkpoint_every=250)
 
+    def __post_init__(self):
+        frame, rest = self.model.frame_samples, self.model.samples % self.model.frame_samples
+        if self.crop and self.crop % frame != rest:
+            raise ValueError(f"crop must be {frame} N + {rest} samples (or 0 for whole records), got {self.crop}")
+
 
 def run(config: TokenizerTraining, workdir, resume: bool = False):
     """Trains, or goes on training, in workdir. Returns the final state."""
