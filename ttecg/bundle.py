@@ -9,22 +9,21 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 import pathlib
-import shutil
 
 import jax
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.flax import load_file, save_file
 
+from ttecg.data.staged import staged_folder
 from ttecg.models.functional import Functional, cast, check_arrays
 from ttecg.models.generator import GeneratorConfig
 from ttecg.models.paper_generator import PaperGeneratorConfig
 from ttecg.models.sampling import SamplingPolicy
 from ttecg.models.tokenizer import TokenizerConfig
 from ttecg.train.checkpoint import Checkpoints
-from ttecg.train.config import from_dict, write_text
+from ttecg.train.config import from_dict
 
 CONFIG, CARD, TEXT = "config.json", "MODEL_CARD.md", "text.model"
 TOKENIZER, GENERATOR = "tokenizer.safetensors", "generator.safetensors"
@@ -161,12 +160,6 @@ def export(workdir, out, *, name: str = "", card: str = "", dtype: str = "float1
     functional = Functional(generator_config(model_data, str(workdir / "model.json")).create)
     params, buffers = _newest(workdir, functional)
     tokenizer = load_tokenizer(training["tokenizer"])
-    scratch = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    _save(scratch / GENERATOR, params, buffers, dtype)
-    _save(scratch / TOKENIZER, tokenizer.params, tokenizer.buffers, dtype)
-    (scratch / TEXT).write_bytes((workdir / TEXT).read_bytes())
     config = {
         "name": name or out.name,
         "tokenizer": dataclasses.asdict(tokenizer.config),
@@ -174,9 +167,12 @@ def export(workdir, out, *, name: str = "", card: str = "", dtype: str = "float1
         "conditions": training["conditions"],
         "sampling": dataclasses.asdict(sampling or SamplingPolicy()),
     }
-    write_text(scratch / CONFIG, json.dumps(config, indent=1) + "\n")
-    write_text(scratch / CARD, pathlib.Path(card).read_text() if card else _plain_card(config, training))
-    os.replace(scratch, out)
+    with staged_folder(out) as scratch:
+        _save(scratch / GENERATOR, params, buffers, dtype)
+        _save(scratch / TOKENIZER, tokenizer.params, tokenizer.buffers, dtype)
+        (scratch / TEXT).write_bytes((workdir / TEXT).read_bytes())
+        (scratch / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+        (scratch / CARD).write_text(pathlib.Path(card).read_text() if card else _plain_card(config, training))
     return out
 
 

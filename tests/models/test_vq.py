@@ -117,10 +117,10 @@ def test_the_first_batch_initialises_the_books():
     vq = ResidualVQ(2, SIZE, DIM)
     z = 7 + normal(2, 30, DIM)
     quantised, codes, commit, codebooks = quantise(vq, z, key=jax.random.key(0))
-    start = np.asarray(quantised)[np.asarray(codes[..., 1]) >= 0]
-    assert np.abs(start - 7).max() < 6 and commit < 3
+    assert np.abs(quantised - z).mean() < 1 and commit < 3
     vq.replace_codebooks(codebooks)
-    assert len(np.unique(vq(z)[1][..., 0])) > SIZE // 2
+    assert np.abs(vq.vectors[...][0] - 7).max() < 5  # codes lie among the data, none is left at the origin
+    assert len(np.unique(codes[..., 0])) > SIZE // 2
 
 
 def test_trained_levels_each_reduce_the_error():

@@ -9,7 +9,6 @@ The set is complete or absent: it is built in a hidden folder beside its place a
 
 import contextlib
 import csv
-import fcntl
 import hashlib
 import importlib
 import io
@@ -20,6 +19,8 @@ import shutil
 import sys
 
 from tqdm import tqdm
+
+from ttecg.data.staged import staged_folder
 
 NAMES = ("ptbxl", "ludb", "folder")
 SPEC = "ttecg.json"
@@ -84,7 +85,7 @@ def prepare(
     if _already_there(out, spec):
         print(f"{out}: this set is there already, complete", file=sys.stderr)
         return out
-    with _partial(out) as folder:
+    with staged_folder(out) as folder:
         builder = _build(module.Builder, rows, bad, folder, rate, checksum, skip_bad, source)
         counts = {split: info.num_examples for split, info in builder.info.splits.items()}
         _write_csv(folder / "skipped.csv", builder.bad)
@@ -123,45 +124,6 @@ def _already_there(out, spec) -> bool:
     if damaged_files(out, there):
         raise ValueError(f"{out}: is this set, but damaged; delete it and prepare it again")
     return True
-
-
-@contextlib.contextmanager
-def _partial(out):
-    """A hidden folder beside `out` that takes its place on success and vanishes on failure.
-
-    It is locked while this process lives, so the next run knows what a killed one left and clears it away."""
-    out = out.absolute()
-    made_parent = not out.parent.exists()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.with_name(f".{out.name}.partial")
-    folder.mkdir(exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        _lock(handle, folder, out)
-        try:
-            for leftover in folder.iterdir():
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-            yield folder
-            os.replace(folder, out)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            if made_parent:
-                with contextlib.suppress(OSError):
-                    out.parent.rmdir()
-            raise
-    finally:
-        os.close(handle)
-
-
-def _lock(handle, folder, out):
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(handle).st_ino != os.stat(folder).st_ino:  # finished and moved away since we opened it
-            raise FileNotFoundError
-    except OSError:
-        raise ValueError(
-            f"{out}: another preparation is writing it now; wait for it, then try again"
-        ) from None
 
 
 def _build(cls, rows, bad, folder, rate, checksum, skip_bad, source):

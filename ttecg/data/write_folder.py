@@ -1,14 +1,13 @@
 """Many ECGs as a folder of WFDB records with a table, the form that `ttecg data prepare folder` reads."""
 
 import csv
-import os
 import pathlib
-import shutil
 from collections.abc import Iterable
 
 from tqdm import tqdm
 
 from ttecg.data.files import write_ecg
+from ttecg.data.staged import staged_folder
 from ttecg.ecg import ECG
 
 TABLE = "records.csv"
@@ -24,10 +23,7 @@ def write_folder(ecgs: Iterable[ECG], out, total: int | None = None) -> pathlib.
     out = pathlib.Path(out)
     if out.exists():
         raise ValueError(f"{out} exists; give another --out")
-    scratch = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    with (scratch / TABLE).open("w", newline="", encoding="utf-8") as file:
+    with staged_folder(out) as scratch, (scratch / TABLE).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(_COLUMNS)
         for number, ecg in enumerate(tqdm(ecgs, total=total, unit="ECG")):
@@ -35,5 +31,4 @@ def write_folder(ecgs: Iterable[ECG], out, total: int | None = None) -> pathlib.
             write_ecg(ecg, scratch / record)
             table.writerow([record, ecg.report or "", "" if ecg.age is None else f"{ecg.age:g}", ecg.sex or "",
                             ";".join(ecg.labels), ecg.info.get("patient_id", ecg.id), ecg.info.get("fold", "")])
-    os.replace(scratch, out)
     return out

@@ -68,18 +68,19 @@ class Examples:
         return np.minimum(weights / weights.min(), 20.0)
 
 
-def extract(text: str, split: str, tokenizer, variants: int, seed: int, cache) -> Examples:
+def extract(text: str, split: str, tokenizer, variants: int, seed: int, cache, limit: int | None = None) -> Examples:
     """The examples of source `text` ("PATH@WEIGHT"), from the cache directory or made and put there.
 
-    tokenizer: a `bundle.LoadedTokenizer`. The cache file's name holds a hash of all that decides its content.
+    tokenizer: a `bundle.LoadedTokenizer`. limit: only the first so many records. The cache file's name holds a hash
+    of all that decides its content.
     """
     source = Source.parse(text)
-    key = json.dumps([source.path, split, tokenizer.hash, variants, seed, source.fingerprint()])
+    key = json.dumps([source.path, split, tokenizer.hash, variants, seed, source.fingerprint(), *([limit] if limit else [])])
     path = pathlib.Path(cache) / f"codes-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if path.exists():
         with np.load(path, allow_pickle=False) as stored:
             return Examples(**{k: stored[k] for k in stored.files})
-    examples = _make(source, split, tokenizer, variants, seed)
+    examples = _make(source, split, tokenizer, variants, seed, limit)
     scratch = path.with_suffix(".tmp.npz")
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(scratch, **{f.name: getattr(examples, f.name) for f in dataclasses.fields(Examples)})
@@ -87,11 +88,11 @@ def extract(text: str, split: str, tokenizer, variants: int, seed: int, cache) -
     return examples
 
 
-def _make(source: Source, split: str, tokenizer, variants: int, seed: int) -> Examples:
+def _make(source: Source, split: str, tokenizer, variants: int, seed: int, limit: int | None) -> Examples:
     records = source.open(split)
     count = 1 if source.simulated or split != "train" else variants
     rows, codes, waiting = [], [], []
-    for number in tqdm.tqdm(range(len(records)), desc=f"codes of {source.path} {split}", unit="ECG", mininterval=1):
+    for number in tqdm.tqdm(range(min(len(records), limit or len(records))), desc=f"codes of {source.path} {split}", unit="ECG", mininterval=1):
         ecg = records[number]
         about = _about(ecg, source.simulated)
         for signal, peaks in _variants(ecg, tokenizer.config, count, (seed, number)):

@@ -80,7 +80,7 @@ def run(config: GeneratorTraining, workdir, resume: bool = False):
     extract = functools.partial(codes.extract, tokenizer=tokenizer, variants=config.variants, seed=config.run.seed,
                                 cache=workdir)
     examples = [extract(s, "train") for s in batches.with_split(config.sources, "train")]
-    held_out = [extract(s, "validation") for s in batches.with_split(config.sources, "validation")]
+    held_out = [extract(s, "validation", limit=config.validation) for s in batches.with_split(config.sources, "validation")]
     functional = Functional(model.create)
     task = Task(
         functional=functional,

@@ -1,0 +1,37 @@
+"""The cache of compiled programs: where it is, and that nothing depends on it."""
+
+import jax
+import pytest
+
+from ttecg.runtime import keep_compiled_programs
+
+
+@pytest.fixture(autouse=True)
+def untouched(monkeypatch):
+    """No cache asked for from outside; what a test sets in JAX is undone."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in names}
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_cache_is_in_the_users_cache_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert keep_compiled_programs() == tmp_path / "ttecg" / "xla"
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "ttecg" / "xla")
+    assert jax.config.jax_persistent_cache_min_compile_time_secs == 0
+
+
+def test_the_environment_wins(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "mine"))
+    assert keep_compiled_programs() == tmp_path / "mine"
+
+
+def test_a_folder_that_cannot_be_made_is_done_without(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    before = jax.config.jax_compilation_cache_dir
+    assert keep_compiled_programs() is None
+    assert jax.config.jax_compilation_cache_dir == before
