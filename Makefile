@@ -56,6 +56,7 @@ test: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 clean:
 	@if [ -f demo/manifest.jsonl ]; then rm -rf demo; fi

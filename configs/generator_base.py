@@ -1,4 +1,4 @@
-"""The generator to train on PTB-XL with a GPU: report -> beat plan -> codes of the base tokenizer, about 30 M parameters.
+"""The generator to train on PTB-XL with a GPU: report -> beat plan -> codes, about 30 M parameters.
 
     ttecg train generator --config configs/generator_base.py --workdir runs/generator \
         --set tokenizer=runs/tokenizer --set text=runs/text --set 'sources=["prepared/ptbxl-500"]'

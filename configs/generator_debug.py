@@ -1,8 +1,8 @@
 """Every part of generator training on a CPU in seconds, from the simulator. What it learns is of no use.
 
-    ttecg train text-tokenizer --config configs/text_tokenizer.py --workdir runs/text
-    ttecg train tokenizer --config configs/tokenizer_debug.py --workdir runs/tokenizer-debug
-    ttecg train generator --config configs/generator_debug.py --workdir runs/generator-debug
+ttecg train text-tokenizer --config configs/text_tokenizer.py --workdir runs/text
+ttecg train tokenizer --config configs/tokenizer_debug.py --workdir runs/tokenizer-debug
+ttecg train generator --config configs/generator_debug.py --workdir runs/generator-debug
 """
 
 from ttecg.models.generator import GeneratorConfig

@@ -19,6 +19,8 @@ config = GeneratorTraining(
     drop_text=0.0,
     drop_condition=0.0,
     statements=0.0,
-    optimizer=OptimizerConfig(learning_rate=2e-4, warmup=0, schedule="constant", weight_decay=0.0, b2=0.999, clip=0.5),
+    optimizer=OptimizerConfig(
+        learning_rate=2e-4, warmup=0, schedule="constant", weight_decay=0.0, b2=0.999, clip=0.5
+    ),
     run=RunConfig(steps=49_000, batch=64, eval_every=500, checkpoint_every=500),
 )

@@ -1,6 +1,6 @@
 """Every part of tokenizer training on a CPU in seconds, from the simulator. What it learns is of no use.
 
-    ttecg train tokenizer --config configs/tokenizer_debug.py --workdir runs/tokenizer-debug
+ttecg train tokenizer --config configs/tokenizer_debug.py --workdir runs/tokenizer-debug
 """
 
 from ttecg.models.tokenizer import TokenizerConfig

@@ -1,4 +1,4 @@
-"""How fast sampling is, beside what the machine could do: `ttecg bench generate --config configs/generator_paper.py`."""
+"""How fast sampling is beside the machine's bound: `ttecg bench generate --config configs/generator_paper.py`."""
 
 import dataclasses
 import functools
@@ -35,7 +35,9 @@ def memory_bandwidth(megabytes: int = 512) -> float:
     return x.nbytes / seconds(lambda: total(x), 5)
 
 
-def generate(model_config=None, batches=(1, 8, 64), *, bundle=None, without_cache: bool = True, frames: int = 0) -> list[dict]:
+def generate(
+    model_config=None, batches=(1, 8, 64), *, bundle=None, without_cache: bool = True, frames: int = 0
+) -> list[dict]:
     """Prints and returns a row per batch size: seconds per ECG, tokens per second, and at batch 1 the share of the
     memory bandwidth that reading all weights once per step amounts to. Random weights, or a bundle's.
 
@@ -44,9 +46,11 @@ def generate(model_config=None, batches=(1, 8, 64), *, bundle=None, without_cach
     """
     functional, params, buffers, config = _model(model_config, bundle, frames)
     bandwidth = memory_bandwidth()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {jax.devices()[0].device_kind}, jax {jax.__version__}; "
-          f"{functional.count() / 1e6:.2f} M parameters, {config.frames} frames x {config.levels} codes; "
-          f"memory bandwidth {bandwidth / 1e9:.1f} GB/s")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, {jax.devices()[0].device_kind}, jax {jax.__version__}; "
+        f"{functional.count() / 1e6:.2f} M parameters, {config.frames} frames x {config.levels} codes; "
+        f"memory bandwidth {bandwidth / 1e9:.1f} GB/s"
+    )
     rows = [_timed(functional, params, buffers, config, batch, bandwidth) for batch in batches]
     if without_cache and _is_paper(functional):
         rows.append(_uncached(functional, params, buffers, config))
@@ -81,10 +85,14 @@ def _timed(functional, params, buffers, config, batch, bandwidth) -> dict:
     per_call = seconds(lambda: run(params, buffers, *_inputs(batch), None))
     steps = config.frames + (0 if _is_paper(functional) else beat_plan.SLOTS)
     read = sum(p.nbytes for p in params.values()) * steps / per_call / bandwidth
-    return {"batch": batch, "cache": "yes", "s_per_ecg": per_call / batch,
-            "tokens_per_s": batch * config.frames * config.levels / per_call,
-            "bandwidth_share": read if batch == 1 else float("nan"),
-            "times_bound": 1 / read if batch == 1 else float("nan")}
+    return {
+        "batch": batch,
+        "cache": "yes",
+        "s_per_ecg": per_call / batch,
+        "tokens_per_s": batch * config.frames * config.levels / per_call,
+        "bandwidth_share": read if batch == 1 else float("nan"),
+        "times_bound": 1 / read if batch == 1 else float("nan"),
+    }
 
 
 def _uncached(functional, params, buffers, config) -> dict:
@@ -94,6 +102,13 @@ def _uncached(functional, params, buffers, config) -> dict:
     def run(params, buffers, prompt, nothing, keys):
         model: PaperGenerator = functional.merge(params, buffers)
         return sample_without_cache(model, prompt, nothing, keys, SamplingPolicy(), part)
+
     per_ecg = seconds(lambda: run(params, buffers, *_inputs(1)), 1) * config.frames / part
-    return {"batch": 1, "cache": "no", "s_per_ecg": per_ecg, "tokens_per_s": config.frames / per_ecg,
-            "bandwidth_share": float("nan"), "times_bound": float("nan")}
+    return {
+        "batch": 1,
+        "cache": "no",
+        "s_per_ecg": per_ecg,
+        "tokens_per_s": config.frames / per_ecg,
+        "bandwidth_share": float("nan"),
+        "times_bound": float("nan"),
+    }

@@ -1,8 +1,8 @@
 """Bundles: a directory that stands alone with everything that a model needs, and how one is made and loaded.
 
-    config.json           what it is: module configs, prompt conditions, sampling defaults
-    tokenizer.safetensors, generator.safetensors, text.model
-    MODEL_CARD.md         data, steps, metrics, licence, intended use
+config.json           what it is: module configs, prompt conditions, sampling defaults
+tokenizer.safetensors, generator.safetensors, text.model
+MODEL_CARD.md         data, steps, metrics, licence, intended use
 """
 
 import dataclasses
@@ -28,7 +28,13 @@ from ttecg.train.config import from_dict
 CONFIG, CARD, TEXT = "config.json", "MODEL_CARD.md", "text.model"
 TOKENIZER, GENERATOR = "tokenizer.safetensors", "generator.safetensors"
 _PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
-_PARTS = {"name": str, "tokenizer": dict, "generator": dict, "conditions": list, "sampling": dict}  # of config.json
+_PARTS = {
+    "name": str,
+    "tokenizer": dict,
+    "generator": dict,
+    "conditions": list,
+    "sampling": dict,
+}  # of config.json
 _GENERATORS = {"base": GeneratorConfig, "paper": PaperGeneratorConfig}
 
 
@@ -75,9 +81,15 @@ def resolve(name) -> pathlib.Path:
     shipped = _PRETRAINED / str(name)
     path = shipped if str(name).isidentifier() and shipped.is_dir() else pathlib.Path(name)
     if not (path / CONFIG).is_file():
-        names = sorted(p.name for p in _PRETRAINED.iterdir() if (p / CONFIG).is_file()) if _PRETRAINED.is_dir() else []
-        raise ValueError(f"no model {str(name)!r}: give the directory of a bundle (ttecg export), or one that ships: "
-                         f"{', '.join(names) or 'none'}")
+        names = (
+            sorted(p.name for p in _PRETRAINED.iterdir() if (p / CONFIG).is_file())
+            if _PRETRAINED.is_dir()
+            else []
+        )
+        raise ValueError(
+            f"no model {str(name)!r}: give the directory of a bundle (ttecg export), or one that ships: "
+            f"{', '.join(names) or 'none'}"
+        )
     return path
 
 
@@ -110,8 +122,10 @@ def load_tokenizer(name) -> LoadedTokenizer:
         model = from_dict(TokenizerConfig, read_config(path)["tokenizer"], str(path / CONFIG))
         functional = Functional(model.create)
         return LoadedTokenizer(model, functional, *_arrays(path / TOKENIZER, functional))
-    raise ValueError(f"no tokenizer at {path}; train one: ttecg train tokenizer --config configs/tokenizer_base.py "
-                     f"--workdir {path}")
+    raise ValueError(
+        f"no tokenizer at {path}; train one: ttecg train tokenizer --config configs/tokenizer_base.py "
+        f"--workdir {path}"
+    )
 
 
 def load_weights(name, functional: Functional) -> tuple[dict, dict]:
@@ -147,7 +161,15 @@ def describe_generator(model) -> dict:
     return {"kind": kind, **dataclasses.asdict(model)}
 
 
-def export(workdir, out, *, name: str = "", card: str = "", dtype: str = "float16", sampling: SamplingPolicy | None = None):
+def export(
+    workdir,
+    out,
+    *,
+    name: str = "",
+    card: str = "",
+    dtype: str = "float16",
+    sampling: SamplingPolicy | None = None,
+):
     """Writes a bundle from the work directory of a generator (with its tokenizer), complete or absent.
 
     The averaged parameters are stored, as `dtype`; codebooks stay float32. card: path of the model card's text.
@@ -177,9 +199,11 @@ def export(workdir, out, *, name: str = "", card: str = "", dtype: str = "float1
 
 
 def _plain_card(config: dict, training: dict) -> str:
-    return (f"# {config['name']}\n\nA text-to-ECG bundle made by `ttecg export`. Its ECGs are synthetic: research material, "
-            f"not for diagnosis.\n\nTrained on: {', '.join(training['sources'])}; {training['run']['steps']} steps of "
-            f"{training['run']['batch']}, seed {training['run']['seed']}.\n")
+    return (
+        f"# {config['name']}\n\nA text-to-ECG bundle made by `ttecg export`. "
+        "Its ECGs are synthetic: research material, not for diagnosis.\n\nTrained on: {', '.join(training['sources'])}; {training['run']['steps']} steps of "
+        f"{training['run']['batch']}, seed {training['run']['seed']}.\n"
+    )
 
 
 def digest(arrays: dict, config) -> str:

@@ -52,8 +52,10 @@ class ECG:
     def __post_init__(self):
         shape = np.shape(self.signal)
         if len(shape) != 2 or shape[1] != len(self.leads):
-            raise ValueError(f"{self.id or 'ECG'}: a signal of shape (T, {len(self.leads)}) belongs to leads "
-                             f"{', '.join(self.leads)}; got shape {shape}")
+            raise ValueError(
+                f"{self.id or 'ECG'}: a signal of shape (T, {len(self.leads)}) belongs to leads "
+                f"{', '.join(self.leads)}; got shape {shape}"
+            )
         if len(set(self.leads)) != len(self.leads):
             raise ValueError(f"{self.id or 'ECG'}: a lead is named twice in {', '.join(self.leads)}")
         if not self.rate > 0:
@@ -83,8 +85,10 @@ class ECG:
             have |= _derive_limb(have)
             missing = [n for n in missing if n not in have]
         if missing:
-            raise ValueError(f"{self.id or 'ECG'}: lead {', '.join(missing)} is not there and cannot be derived "
-                             f"from {', '.join(self.leads)}")
+            raise ValueError(
+                f"{self.id or 'ECG'}: lead {', '.join(missing)} is not there and cannot be derived "
+                f"from {', '.join(self.leads)}"
+            )
         return self.replace(signal=np.stack([have[n] for n in wanted], axis=1), leads=wanted)
 
     def resample(self, rate: float) -> "ECG":
@@ -101,8 +105,10 @@ class ECG:
         """The part [start, start + duration), seconds; ValueError where the recording does not hold it."""
         a, b = round(start * self.rate), round((start + duration) * self.rate)
         if a < 0 or b > len(self.signal) or b <= a:
-            raise ValueError(f"{self.id or 'ECG'}: cannot take {start:g} s to {start + duration:g} s out of "
-                             f"{self.duration:g} s")
+            raise ValueError(
+                f"{self.id or 'ECG'}: cannot take {start:g} s to {start + duration:g} s out of "
+                f"{self.duration:g} s"
+            )
         return self.replace(signal=self.signal[a:b])
 
 
@@ -117,7 +123,7 @@ def _derive_limb(have: dict) -> dict:
 
 
 def to_twelve(x_T8):
-    """(..., T, 8) independent leads to (..., T, 12) standard leads, mV; NumPy or JAX. Einthoven holds by construction."""
+    """(..., T, 8) independent leads to (..., T, 12) standard leads, mV; NumPy or JAX."""
     return x_T8 @ _EIGHT_TO_TWELVE.astype(x_T8.dtype)
 
 
@@ -139,14 +145,20 @@ def resample(x_TL: np.ndarray, rate_in: float, rate_out: float) -> np.ndarray:
     if rate_in <= 0 or rate_out <= 0:
         raise ValueError(f"sampling rates must be positive, got {rate_in:g} and {rate_out:g}")
     ratio = Fraction(rate_out / rate_in).limit_denominator(1000)
-    y = sps.resample_poly(np.asarray(x_TL, np.float64), ratio.numerator, ratio.denominator, axis=0, padtype="edge")
+    y = sps.resample_poly(
+        np.asarray(x_TL, np.float64), ratio.numerator, ratio.denominator, axis=0, padtype="edge"
+    )
     return y[: max(1, round(len(x_TL) * rate_out / rate_in))]
 
 
-def bandpass(x_TL: np.ndarray, rate: float, low: float = 0.5, high: float = 40.0, order: int = 3) -> np.ndarray:
+def bandpass(
+    x_TL: np.ndarray, rate: float, low: float = 0.5, high: float = 40.0, order: int = 3
+) -> np.ndarray:
     """Zero-phase Butterworth band-pass of (T, L), corner frequencies in Hz."""
     if not 0 < low < high < rate / 2:
-        raise ValueError(f"band {low:g}-{high:g} Hz does not fit a sampling rate of {rate:g} Hz (0 < low < high < rate/2)")
+        raise ValueError(
+            f"band {low:g}-{high:g} Hz does not fit a sampling rate of {rate:g} Hz (0 < low < high < rate/2)"
+        )
     sos = sps.butter(order, (low, high), "bandpass", fs=rate, output="sos")
     x = np.asarray(x_TL, np.float64)
     return sps.sosfiltfilt(sos, x, axis=0, padlen=min(len(x) - 1, round(rate)))

@@ -25,19 +25,34 @@ class TextToECG:
         path = pathlib.Path(path)
         self.config, self._functional, self._params, self._buffers, stored = bundle.load_generator(path)
         self.tokenizer = bundle.load_tokenizer(path)
-        self.encoder = PromptEncoder.load(path / bundle.TEXT, conditions=tuple(stored["conditions"]),
-                                          length=self.config.prompt)
+        self.encoder = PromptEncoder.load(
+            path / bundle.TEXT, conditions=tuple(stored["conditions"]), length=self.config.prompt
+        )
         if self.encoder.vocab > self.config.vocab:
-            raise ValueError(f"{path / bundle.TEXT} has ids up to {self.encoder.vocab}, the generator {self.config.vocab}; "
-                             f"they are not of one bundle")
+            raise ValueError(
+                f"{path / bundle.TEXT} has ids up to {self.encoder.vocab}, the generator {self.config.vocab}; "
+                f"they are not of one bundle"
+            )
         self.name = stored["name"]
         self.policy = bundle.from_dict(SamplingPolicy, stored["sampling"], str(path / bundle.CONFIG))
         self.hash = bundle.digest(self._params | self._buffers, [stored, self.tokenizer.hash])
 
-    def generate(self, report: str, *, num: int = 1, seed: int = 0, age: float | None = None, sex: str | None = None,
-                 heart_rate: float | None = None, rr: Sequence[float] | None = None, temperature: float | None = None,
-                 top_k: int | None = None, top_p: float | None = None, guidance: float | None = None,
-                 progress: Callable[[int], None] | None = None) -> list[ECG]:
+    def generate(
+        self,
+        report: str,
+        *,
+        num: int = 1,
+        seed: int = 0,
+        age: float | None = None,
+        sex: str | None = None,
+        heart_rate: float | None = None,
+        rr: Sequence[float] | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        guidance: float | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[ECG]:
         """`num` 12-lead ECGs of 10 s at 500 Hz, mV, for a clinical report in English or German.
 
         age in years, sex "male" or "female", heart_rate per minute: each optional. rr: RR intervals in seconds that
@@ -60,11 +75,17 @@ class TextToECG:
         while len(ecgs) < num:
             size = next((c for c in CHUNKS if c >= num - len(ecgs)), CHUNKS[-1])
             indices = np.arange(len(ecgs), len(ecgs) + size)
-            plans, codes = self.sample([prompt] * size, [(seed, int(i)) for i in indices], policy,
-                                       None if plan is None else np.tile(plan, (size, 1)))
+            plans, codes = self.sample(
+                [prompt] * size,
+                [(seed, int(i)) for i in indices],
+                policy,
+                None if plan is None else np.tile(plan, (size, 1)),
+            )
             keep = min(size, num - len(ecgs))
-            ecgs += [self._ecg(x, p, prompt, seed, int(i)) for x, p, i in
-                     zip(self.tokenizer.decode(codes)[:keep], plans, indices)]
+            ecgs += [
+                self._ecg(x, p, prompt, seed, int(i))
+                for x, p, i in zip(self.tokenizer.decode(codes)[:keep], plans, indices)
+            ]
             if progress:
                 progress(len(ecgs))
         return ecgs
@@ -78,24 +99,40 @@ class TextToECG:
     def _plans(self) -> bool:
         return "plan_table" in self._functional.param_names
 
-    def sample(self, prompts: Sequence[Prompt], seeds: Sequence[tuple[int, int]], policy: SamplingPolicy, plans=None):
+    def sample(
+        self, prompts: Sequence[Prompt], seeds: Sequence[tuple[int, int]], policy: SamplingPolicy, plans=None
+    ):
         """Beat plans (B, R) and codes (B, N, Q), one per prompt; each row's randomness comes from its (seed, index)."""
         keys = jax.vmap(lambda s, i: jax.random.fold_in(jax.random.key(s), i))(*np.array(seeds, np.uint32).T)
         ids = self.encoder.padded(prompts)
         nothing = self.encoder.padded([Prompt("")], ids.shape[1])
         run = compiled(self._functional, policy, plans is not None)
-        return jax.device_get(run(self._params, self._buffers, ids, np.tile(nothing, (len(ids), 1)), keys, plans))
+        return jax.device_get(
+            run(self._params, self._buffers, ids, np.tile(nothing, (len(ids), 1)), keys, plans)
+        )
 
     def _ecg(self, signal: np.ndarray, plan: np.ndarray, prompt: Prompt, seed: int, index: int) -> ECG:
         config = self.tokenizer.config
         eight = signal if config.leads == 8 else to_eight(signal)
         ecg = ECG(eight.astype(np.float64), ("I", "II", *LEADS[6:]), config.rate).resample(RATE)
         return ECG(
-            to_twelve(ecg.signal), LEADS, RATE, age=prompt.age, sex=prompt.sex, report=prompt.report,
+            to_twelve(ecg.signal),
+            LEADS,
+            RATE,
+            age=prompt.age,
+            sex=prompt.sex,
+            report=prompt.report,
             id=f"{self.name}-{seed}-{index}",
-            info={"synthetic": True, "prompt": canonical(prompt.report), "heart_rate": prompt.heart_rate,
-                  "seed": seed, "index": index, "model": self.name, "model_hash": self.hash,
-                  "planned_peaks": beat_plan.decode(plan)},
+            info={
+                "synthetic": True,
+                "prompt": canonical(prompt.report),
+                "heart_rate": prompt.heart_rate,
+                "seed": seed,
+                "index": index,
+                "model": self.name,
+                "model_hash": self.hash,
+                "planned_peaks": beat_plan.decode(plan),
+            },
         )
 
 

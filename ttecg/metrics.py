@@ -34,7 +34,7 @@ def windows(x_TL, peaks, rate: float, window: tuple[float, float]) -> np.ndarray
 
 
 def p_wave_correlation(x_TL, y_TL, peaks, rate: float) -> float:
-    """Mean over leads of the correlation within the P windows of all beats, each window's mean removed; nan without beats."""
+    """Mean over leads of the correlation within all beats' P windows, each window's mean removed; nan without beats."""
     x, y = (windows(s, peaks, rate, P_WINDOW) for s in (x_TL, y_TL))
     if not len(x):
         return float("nan")

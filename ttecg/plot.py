@@ -55,8 +55,10 @@ def plot_ecg(ecg: ECG, path=None, layout: str = "3x4", dpi: float = 127) -> Figu
     if path is not None:
         _ending(path)
     if len(ecg.signal) < 2 or ecg.duration > LONGEST:
-        raise ValueError(f"{ecg.id or 'ECG'}: {ecg.duration:g} s cannot be drawn on one sheet; crop it to "
-                         f"{LONGEST:g} s or less")
+        raise ValueError(
+            f"{ecg.id or 'ECG'}: {ecg.duration:g} s cannot be drawn on one sheet; crop it to "
+            f"{LONGEST:g} s or less"
+        )
     rows = [_Row(ecg, parts) for parts in _rows(ecg, layout)]
     width = max(_NARROWEST, 2 * _MARGIN + _LEAD_IN + ecg.duration * MM_PER_SECOND)
     height = _MARGIN + sum(row.height for row in rows) + _HEADER
@@ -96,8 +98,11 @@ def overlay(original: ECG, reconstruction: ECG, path=None, dpi: float = 100) -> 
         panel.tick_params(labelsize=7)
     for panel in panels[count:]:
         panel.set_axis_off()
-    figure.suptitle(_drawable(f"{original.id}  original black, reconstruction red; mV against s"), fontsize=9,
-                    parse_math=False)
+    figure.suptitle(
+        _drawable(f"{original.id}  original black, reconstruction red; mV against s"),
+        fontsize=9,
+        parse_math=False,
+    )
     if path is not None:
         save(figure, path, dpi)
     return figure
@@ -148,8 +153,10 @@ class _Row:
             self.pieces.append((lead, a, (x[a : b + 1] - middle) * MM_PER_MV))
         values = np.concatenate([y[np.isfinite(y)] for _, _, y in self.pieces] + [np.zeros(1)])
         # what reaches further runs into the next row, as on paper; four of the tallest rows fit on A4
-        self.up, down = (5 * np.ceil(np.clip(reach + 2, *limits) / 5)
-                         for reach, limits in ((values.max(), _UP), (-values.min(), _DOWN)))
+        self.up, down = (
+            5 * np.ceil(np.clip(reach + 2, *limits) / 5)
+            for reach, limits in ((values.max(), _UP), (-values.min(), _DOWN))
+        )
         self.height = max(_ROW, self.up + down)
 
     def draw(self, axes: Axes, top: float) -> None:
@@ -162,8 +169,17 @@ class _Row:
             axes.plot(x, base + y, color=_INK, linewidth=0.8, solid_joinstyle="round")
             if number:
                 axes.plot([x[0], x[0]], [base + 9, base + 12.5], color=_INK, linewidth=0.8)
-            axes.text(x[0] + 1, base + 11, lead, fontsize=9, weight="bold", family=_FONT, color=_INK,
-                      va="center", bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8})
+            axes.text(
+                x[0] + 1,
+                base + 11,
+                lead,
+                fontsize=9,
+                weight="bold",
+                family=_FONT,
+                color=_INK,
+                va="center",
+                bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
+            )
 
 
 def _sheet(width: float, height: float) -> tuple[Figure, Axes]:
@@ -176,15 +192,20 @@ def _sheet(width: float, height: float) -> tuple[Figure, Axes]:
     for step, colour, thickness in ((1, _THIN, 0.3), (5, _THICK, 0.5)):
         upright = [((x, bottom), (x, top)) for x in np.arange(0, width + 0.5, step)]
         level = [((0, y), (width, y)) for y in np.arange(bottom, top + 0.5, step)]
-        axes.add_collection(LineCollection(upright + level, colors=colour, linewidths=thickness, snap=True),
-                            autolim=False)
+        axes.add_collection(
+            LineCollection(upright + level, colors=colour, linewidths=thickness, snap=True), autolim=False
+        )
     return figure, axes
 
 
 def _write_header(axes: Axes, ecg: ECG, width: float, height: float) -> None:
     rate = heart_rate(ecg)
-    facts = [f"{ecg.age:.0f} years" if ecg.age is not None else "", ecg.sex or "",
-             f"heart rate {rate:.0f}/min" if rate else "", "25 mm/s   10 mm/mV"]
+    facts = [
+        f"{ecg.age:.0f} years" if ecg.age is not None else "",
+        ecg.sex or "",
+        f"heart rate {rate:.0f}/min" if rate else "",
+        "25 mm/s   10 mm/mV",
+    ]
     style = {"family": _FONT, "color": _INK, "va": "center", "parse_math": False}
     axes.text(_MARGIN, height - 4, _drawable(ecg.id), fontsize=9, weight="bold", **style)
     axes.text(_MARGIN, height - 8.5, "   ".join(fact for fact in facts if fact), fontsize=8, **style)
@@ -193,8 +214,15 @@ def _write_header(axes: Axes, ecg: ECG, width: float, height: float) -> None:
     for number, line in enumerate(report):
         axes.text(_MARGIN, height - 13 - 4 * number, line, fontsize=8, **style)
     if ecg.info.get("synthetic") is True:
-        axes.text(width - _MARGIN, height - 4, "SYNTHETIC - not for diagnosis", fontsize=9, weight="bold",
-                  ha="right", **style | {"color": _WARNING})
+        axes.text(
+            width - _MARGIN,
+            height - 4,
+            "SYNTHETIC - not for diagnosis",
+            fontsize=9,
+            weight="bold",
+            ha="right",
+            **style | {"color": _WARNING},
+        )
 
 
 def _drawable(text: str) -> str:

@@ -38,7 +38,9 @@ def random_rotation(x_T8: np.ndarray, rng: np.random.Generator, sd: float = 8.0)
     return rotate_heart(x_T8, rng.normal(0, sd, 3))
 
 
-def random_gain(x_T8: np.ndarray, rng: np.random.Generator, low: float = 0.75, high: float = 1.33) -> np.ndarray:
+def random_gain(
+    x_T8: np.ndarray, rng: np.random.Generator, low: float = 0.75, high: float = 1.33
+) -> np.ndarray:
     """One factor for the whole record, log-uniform, and a few per cent on each chest lead; I and II share theirs,
     as one amplifier error would break no law of the limb leads."""
     per_lead = np.concatenate([np.ones(2), rng.uniform(0.93, 1.07, 6)])
@@ -53,8 +55,14 @@ def random_crop(x_TL: np.ndarray, samples: int, rng: np.random.Generator) -> np.
     return x_TL[start : start + samples]
 
 
-def retime(x_T8: np.ndarray, peaks: np.ndarray, rate: float, samples: int, rng: np.random.Generator,
-           stretch: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def retime(
+    x_T8: np.ndarray,
+    peaks: np.ndarray,
+    rate: float,
+    samples: int,
+    rng: np.random.Generator,
+    stretch: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
     """The same beats at another rate: only the pause after T is stretched or shortened, QRS and T keep their width.
 
     The record is cut 250 ms before each R peak into beats (later where the heart is fast), the piece of each beat

@@ -100,8 +100,13 @@ class Mixture:
         return source, int(rng.integers(self.sizes[source]))
 
 
-def batch(make_row: Callable[[np.random.Generator], dict], seed: int, size: int, step: int,
-          shard: tuple[int, int] = (0, 1)) -> dict[str, np.ndarray]:
+def batch(
+    make_row: Callable[[np.random.Generator], dict],
+    seed: int,
+    size: int,
+    step: int,
+    shard: tuple[int, int] = (0, 1),
+) -> dict[str, np.ndarray]:
     """Rows made by `make_row(rng)`, stacked: {name: (rows of this host, ...)}."""
     rows = [make_row(row_rng(seed, step, r)) for r in host_rows(size, shard)]
     return {k: np.stack([r[k] for r in rows]) for k in rows[0]}

@@ -46,7 +46,7 @@ class Prompt:
             raise ValueError(f"origin is one of {', '.join(ORIGINS)}, got {self.origin!r}")
 
     def drop(self, rng: np.random.Generator, text: float, condition: float) -> "Prompt":
-        """Some of it left out at random: the text with probability `text`, age, sex and heart rate each with `condition`."""
+        """Left out at random: the text with probability `text`; age, sex and heart rate each with `condition`."""
         gone = {name: None for name in ("age", "sex", "heart_rate") if rng.random() < condition}
         if rng.random() < text:
             gone["report"] = ""
@@ -65,7 +65,9 @@ class PromptEncoder:
         try:
             self._pieces.LoadFromSerializedProto(model)
         except RuntimeError as error:
-            raise ValueError(f"no SentencePiece model ({error}); train one with ttecg train text-tokenizer") from None
+            raise ValueError(
+                f"no SentencePiece model ({error}); train one with ttecg train text-tokenizer"
+            ) from None
 
     @classmethod
     def load(cls, path, **options) -> "PromptEncoder":

@@ -26,9 +26,7 @@ from ttecg.ecg import ECG, INDEPENDENT, LEADS, to_eight, to_twelve
 RATE = 100.0
 _EIGHT = [LEADS.index(name) for name in INDEPENDENT]
 # rows: what is zero of I, II, III, aVR, aVL, aVF by Einthoven and Goldberger
-_LAWS = np.array(
-    [[-1, 1, -1, 0, 0, 0], [0.5, 0.5, 0, 1, 0, 0], [-1, 0.5, 0, 0, 1, 0], [0.5, -1, 0, 0, 0, 1]]
-)
+_LAWS = np.array([[-1, 1, -1, 0, 0, 0], [0.5, 0.5, 0, 1, 0, 0], [-1, 0.5, 0, 0, 1, 0], [0.5, -1, 0, 0, 0, 1]])
 # findings that change voltages, each by the codes (SCP-ECG, or the coarser names of PTB-XL's subclasses)
 _FINDINGS = (
     {"NORM"},

@@ -59,6 +59,4 @@ def _lock(handle, folder, out):
         if os.fstat(handle).st_ino != os.stat(folder).st_ino:  # finished and moved away since we opened it
             raise FileNotFoundError
     except OSError:
-        raise ValueError(
-            f"{out}: another process is writing it now; wait for it, then try again"
-        ) from None
+        raise ValueError(f"{out}: another process is writing it now; wait for it, then try again") from None

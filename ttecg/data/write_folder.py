@@ -29,6 +29,15 @@ def write_folder(ecgs: Iterable[ECG], out, total: int | None = None) -> pathlib.
         for number, ecg in enumerate(tqdm(ecgs, total=total, unit="ECG")):
             record = f"{number // _PER_FOLDER:03d}/{ecg.id}"
             write_ecg(ecg, scratch / record)
-            table.writerow([record, ecg.report or "", "" if ecg.age is None else f"{ecg.age:g}", ecg.sex or "",
-                            ";".join(ecg.labels), ecg.info.get("patient_id", ecg.id), ecg.info.get("fold", "")])
+            table.writerow(
+                [
+                    record,
+                    ecg.report or "",
+                    "" if ecg.age is None else f"{ecg.age:g}",
+                    ecg.sex or "",
+                    ";".join(ecg.labels),
+                    ecg.info.get("patient_id", ecg.id),
+                    ecg.info.get("fold", ""),
+                ]
+            )
     return out

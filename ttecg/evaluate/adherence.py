@@ -31,7 +31,7 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """Rate per minute, coefficient of variation of RR, QRS width in ms; nan where it could not be measured."""
+    """Rate per minute, coefficient of variation of RR, QRS width in ms; nan where not measurable."""
 
     rate: float
     variation: float
@@ -65,12 +65,15 @@ def measure(ecg: ECG) -> Measured:
     peaks = xqrs_detect(ecg.signal[:, steepest], fs=ecg.rate, verbose=False) / ecg.rate
     rr = np.diff(peaks)
     width = qrs_width(ecg)
-    return Measured(rate=60 / np.median(rr) if len(rr) else np.nan, variation=rr.std() / rr.mean() if len(rr) > 1 else np.nan,
-                    qrs=np.nan if width is None else width)
+    return Measured(
+        rate=60 / np.median(rr) if len(rr) else np.nan,
+        variation=rr.std() / rr.mean() if len(rr) > 1 else np.nan,
+        qrs=np.nan if width is None else width,
+    )
 
 
 def faults(ecg: ECG) -> list[str]:
-    """What no electrode would record: NaN, a lead flat for 2 s, a clipped lead, leads that break Einthoven's law on file."""
+    """What no electrode would record: NaN, a lead flat for 2 s, a clipped lead, leads that break Einthoven's law."""
     from ttecg.data.files import quantise
 
     x, found = ecg.select(LEADS).signal, []
@@ -94,13 +97,28 @@ def evaluate(model="demo", num: int = 20, seed: int = 0, out=None) -> list[dict]
     generator: TextToECG = load(model)
     rows = []
     for line in tqdm(LINES, desc="prompts"):
-        ecgs = [e for p, prompt in enumerate(line.prompts)
-                for e in generator.generate(prompt, num=num, seed=seed + p, heart_rate=line.heart_rate)]
+        ecgs = [
+            e
+            for p, prompt in enumerate(line.prompts)
+            for e in generator.generate(prompt, num=num, seed=seed + p, heart_rate=line.heart_rate)
+        ]
         seen = [measure(e) for e in ecgs]
-        middle = {f.name: float(np.nanmedian([getattr(m, f.name) for m in seen])) for f in dataclasses.fields(Measured)}
-        rows.append({"asked": line.name, "n": len(ecgs), "pass": float(np.mean([line.passes(m) for m in seen])),
-                     **middle, "faulty": sum(bool(faults(e)) for e in ecgs)})
-    print(f"model {generator.name} ({generator.hash}), seed {seed}; medians of rate (/min), RR variation, QRS (ms)")
+        middle = {
+            f.name: float(np.nanmedian([getattr(m, f.name) for m in seen]))
+            for f in dataclasses.fields(Measured)
+        }
+        rows.append(
+            {
+                "asked": line.name,
+                "n": len(ecgs),
+                "pass": float(np.mean([line.passes(m) for m in seen])),
+                **middle,
+                "faulty": sum(bool(faults(e)) for e in ecgs),
+            }
+        )
+    print(
+        f"model {generator.name} ({generator.hash}), seed {seed}; medians of rate (/min), RR variation, QRS (ms)"
+    )
     print(report.table(rows))
     if out:
         report.save(out, "adherence", {"model": generator.name, "hash": generator.hash, "seed": seed}, rows)

@@ -1,4 +1,4 @@
-"""How much of an ECG survives the tokenizer: `ttecg evaluate tokenizer --model demo --data prepared/ptbxl-500 --split test`.
+"""How much of an ECG survives the tokenizer: `ttecg evaluate tokenizer --model demo --data prepared/ptbxl-500`.
 
 Scored at 500 Hz on all twelve leads against the recording band-passed as the base tokenizer's is (0.5-40 Hz), also
 for a tokenizer that sees the raw recording; per record, then averaged, at every number of levels.
@@ -23,7 +23,7 @@ _CHUNK = 16
 
 
 def evaluate(model, data, split: str = "test", out=None) -> list[dict]:
-    """One row per number of levels; prints the table, writes tokenizer.json below `out`. model: bundle or work directory."""
+    """One row per number of levels; prints the table, writes out/tokenizer.json. model: bundle or work directory."""
     tokenizer = load_tokenizer(model)
     records = open_dataset(data, split)
     if not len(records):
@@ -32,11 +32,20 @@ def evaluate(model, data, split: str = "test", out=None) -> list[dict]:
     originals = [e.select(LEADS).resample(RATE).bandpass(*BAND).signal for e in ecgs]
     peaks = [r_peaks(ECG(x, LEADS, RATE)) for x in originals]
     codes = _encode(tokenizer, ecgs)
-    rows = [_row(tokenizer, codes[..., :levels], originals, peaks) for levels in range(1, tokenizer.config.levels + 1)]
+    rows = [
+        _row(tokenizer, codes[..., :levels], originals, peaks)
+        for levels in range(1, tokenizer.config.levels + 1)
+    ]
     print(f"{len(ecgs)} records, {split} split of {data}; tokenizer {model} ({tokenizer.hash})")
     print(report.table(rows))
     if out:
-        about = {"model": str(model), "hash": tokenizer.hash, "data": str(data), "split": split, "records": len(ecgs)}
+        about = {
+            "model": str(model),
+            "hash": tokenizer.hash,
+            "data": str(data),
+            "split": split,
+            "records": len(ecgs),
+        }
         report.save(out, "tokenizer", about, rows)
     return rows
 
@@ -45,7 +54,9 @@ def _encode(tokenizer: LoadedTokenizer, ecgs) -> np.ndarray:
     config = tokenizer.config
     signals = [prepare_signal(e, config)[: config.samples] for e in ecgs]
     chunks = range(0, len(signals), _CHUNK)
-    return np.concatenate([tokenizer.encode(np.stack(signals[i : i + _CHUNK])) for i in tqdm(chunks, desc="encoding")])
+    return np.concatenate(
+        [tokenizer.encode(np.stack(signals[i : i + _CHUNK])) for i in tqdm(chunks, desc="encoding")]
+    )
 
 
 def _decode(tokenizer: LoadedTokenizer, codes: np.ndarray) -> list[np.ndarray]:

@@ -59,7 +59,9 @@ def phase(plan_BxR, centres_N) -> Phase:
     count = real.sum(1)[:, None]
 
     def at(index):
-        return jnp.take_along_axis(jnp.where(real, times, 0.0), jnp.clip(index, 0, plan_BxR.shape[1] - 1), axis=1)
+        return jnp.take_along_axis(
+            jnp.where(real, times, 0.0), jnp.clip(index, 0, plan_BxR.shape[1] - 1), axis=1
+        )
 
     last, nxt, older = at(passed_BxN - 1), at(passed_BxN), at(passed_BxN - 2)
     has_last, has_next, has_before = passed_BxN >= 1, passed_BxN < count, passed_BxN >= 2
@@ -69,12 +71,14 @@ def phase(plan_BxR, centres_N) -> Phase:
         until=jnp.where(has_next, nxt - centres_N, zero),
         before=jnp.where(has_before, last - older, zero),
         around=jnp.where(has_last & has_next, nxt - last, zero),
-        has_last=has_last, has_next=has_next, has_before=has_before,
+        has_last=has_last,
+        has_next=has_next,
+        has_before=has_before,
     )
 
 
 def features(p: Phase):
-    """(B, N, F) smooth features of a phase: Fourier series of both times from 8 s down to 31 ms, and the two intervals."""
+    """(B, N, F) smooth features: Fourier series of both times from 8 s down to 31 ms, and the two intervals."""
     frequencies = 2.0 ** np.arange(-3, 5.01, 0.5)
 
     def waves(t, known):

@@ -41,8 +41,7 @@ class Functional:
 
     @staticmethod
     def _named(state):
-        return [("/".join(map(str, path)), v.get_value())
-                for path, v in nnx.to_flat_state(state)]
+        return [("/".join(map(str, path)), v.get_value()) for path, v in nnx.to_flat_state(state)]
 
 
 def _paths(state) -> dict[str, tuple]:
@@ -72,7 +71,9 @@ def check_arrays(expected: dict[str, tuple], arrays: dict, where: str):
         if name not in arrays:
             raise ValueError(f"{where}: weight {name} is missing; the bundle does not fit its config.json")
         if tuple(arrays[name].shape) != tuple(shape):
-            raise ValueError(f"{where}: weight {name} has shape {tuple(arrays[name].shape)}, the model wants {shape}")
+            raise ValueError(
+                f"{where}: weight {name} has shape {tuple(arrays[name].shape)}, the model wants {shape}"
+            )
     extra = sorted(set(arrays) - set(expected))
     if extra:
         raise ValueError(f"{where}: weight {extra[0]} belongs to no part of the model")
@@ -80,4 +81,6 @@ def check_arrays(expected: dict[str, tuple], arrays: dict, where: str):
 
 def cast(params: dict, dtype) -> dict:
     """Floating-point arrays in another type; the rest unchanged."""
-    return jax.tree.map(lambda x: x.astype(dtype) if jax.numpy.issubdtype(x.dtype, jax.numpy.floating) else x, params)
+    return jax.tree.map(
+        lambda x: x.astype(dtype) if jax.numpy.issubdtype(x.dtype, jax.numpy.floating) else x, params
+    )

@@ -65,14 +65,18 @@ class Generator(nnx.Module):
 
     def __init__(self, config: GeneratorConfig, *, rngs: nnx.Rngs):
         self.config, c = config, config
-        self.code_vectors = Buffer(jnp.zeros((c.levels, c.codes, c.code_dim)))  # unit spread of the sum; from the tokenizer
+        self.code_vectors = Buffer(
+            jnp.zeros((c.levels, c.codes, c.code_dim))
+        )  # unit spread of the sum; from the tokenizer
         self.prompt_table = nnx.Param(0.02 * jax.random.normal(rngs.params(), (c.vocab, c.width)))
         self.plan_table = nnx.Param(0.02 * jax.random.normal(rngs.params(), (beat_plan.VOCAB, c.width)))
         self.section = nnx.Param(0.02 * jax.random.normal(rngs.params(), (3, c.width)))
         inputs = 5 * c.code_dim + 4 + _phase_width()
         self.frame_in = Linear(inputs, 2 * c.width, rngs=rngs)
         self.frame_mix = Linear(2 * c.width, c.width, bias=False, rngs=rngs)
-        self.trunk = Trunk(BaseBlock, c.layers, c.width, c.heads, c.head_dim, c.dropout, remat=c.remat, rngs=rngs)
+        self.trunk = Trunk(
+            BaseBlock, c.layers, c.width, c.heads, c.head_dim, c.dropout, remat=c.remat, rngs=rngs
+        )
         self.norm = RMSNorm(c.width)
         self.plan_head = Linear(c.width, beat_plan.VOCAB, rngs=rngs)
         self.heads = nnx.List([_CodeHead(c, rngs) for _ in range(c.levels)])
@@ -129,8 +133,11 @@ class Generator(nnx.Module):
         latents = self.lookup(codes_BxNxQ)
         frames = jnp.arange(codes_BxNxQ.shape[1])
         start = jnp.full_like(plan_BxR[:, :1], beat_plan.START)
-        parts = [self.embed_prompt(prompt_BxP), self.embed_plan(jnp.concatenate([start, plan_BxR[:, :-1]], 1)),
-                 self.embed_frames(frames, latents, plan_BxR)]
+        parts = [
+            self.embed_prompt(prompt_BxP),
+            self.embed_plan(jnp.concatenate([start, plan_BxR[:, :-1]], 1)),
+            self.embed_frames(frames, latents, plan_BxR),
+        ]
         x, positions = jnp.concatenate([x for x, _ in parts], 1), jnp.concatenate([p for _, p in parts])
         mask = causal(self.visible(prompt_BxP, plan_BxR, len(frames)))
         h, _ = self.trunk(x, positions, mask, key=key)
@@ -151,8 +158,9 @@ class Generator(nnx.Module):
     def visible(prompt_BxP, plan_BxR, frames: int):
         """(B, P + R + N): positions that may be attended to. A plan slot's input is the token before it."""
         before = jnp.pad(plan_BxR[:, :-1], ((0, 0), (1, 0)), constant_values=beat_plan.START)
-        return jnp.concatenate([prompt_BxP != 0, before != beat_plan.PAD,
-                                jnp.ones((prompt_BxP.shape[0], frames), bool)], 1)
+        return jnp.concatenate(
+            [prompt_BxP != 0, before != beat_plan.PAD, jnp.ones((prompt_BxP.shape[0], frames), bool)], 1
+        )
 
 
 class _CodeHead(nnx.Module):
@@ -171,14 +179,18 @@ class _CodeHead(nnx.Module):
         q = self.query(jax.nn.gelu(self.wide(x))).astype(jnp.float32)
         spread = jnp.sqrt(jnp.mean(vectors_KxD**2) + 1e-6)
         book = vectors_KxD / spread
-        keys = jnp.concatenate([book, jnp.sum(book**2, -1, keepdims=True) / book.shape[-1] ** 0.5, self.free[...]], -1)
+        keys = jnp.concatenate(
+            [book, jnp.sum(book**2, -1, keepdims=True) / book.shape[-1] ** 0.5, self.free[...]], -1
+        )
         return q @ keys.T + self.bias[...]
 
 
 def _tap(latents_BxNxD, index_Bxn, now_n):
     """Latents at the given frames; zeros where the frame is before the start or not yet written (>= now)."""
     known = (index_Bxn >= 0) & (index_Bxn < now_n)
-    picked = jnp.take_along_axis(latents_BxNxD, jnp.clip(index_Bxn, 0, latents_BxNxD.shape[1] - 1)[..., None], axis=1)
+    picked = jnp.take_along_axis(
+        latents_BxNxD, jnp.clip(index_Bxn, 0, latents_BxNxD.shape[1] - 1)[..., None], axis=1
+    )
     return picked * known[..., None]
 
 

@@ -1,4 +1,4 @@
-"""The layers that several models share: convolutions, norms, gated feed-forward, rotary positions, attention with a cache."""
+"""The layers that several models share: convolutions, norm, rotary positions, dropout, attention."""
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +22,16 @@ class Conv1d(nnx.Module):
     XLA's convolution. pad is (left, right) zeros; the default keeps the length at stride 1.
     """
 
-    def __init__(self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, pad: tuple[int, int] | None = None,
-                 rngs: nnx.Rngs):
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        pad: tuple[int, int] | None = None,
+        rngs: nnx.Rngs,
+    ):
         self.size, self.stride = kernel, stride
         self.pad = ((kernel - 1) // 2, kernel // 2) if pad is None else pad
         self.kernel = nnx.Param(uniform_fan_in(rngs.params(), (kernel * c_in, c_out), kernel * c_in))

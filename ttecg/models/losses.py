@@ -3,7 +3,12 @@
 import jax.numpy as jnp
 import numpy as np
 
-WINDOWS = (16, 32, 64, 128)  # samples: 64 to 512 ms at 250 Hz, from the width of a QRS to that of a whole beat
+WINDOWS = (
+    16,
+    32,
+    64,
+    128,
+)  # samples: 64 to 512 ms at 250 Hz, from the width of a QRS to that of a whole beat
 
 
 def stft_magnitude(x_BxTxL, window: int):
@@ -14,7 +19,9 @@ def stft_magnitude(x_BxTxL, window: int):
     n, f = np.arange(window), np.arange(window // 2 + 1)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * n / window)
     angle = 2 * np.pi * np.outer(n, f) / window
-    real, imag = (jnp.asarray(hann[:, None] * g(angle) / np.sqrt(window), x_BxTxL.dtype) for g in (np.cos, np.sin))
+    real, imag = (
+        jnp.asarray(hann[:, None] * g(angle) / np.sqrt(window), x_BxTxL.dtype) for g in (np.cos, np.sin)
+    )
     return jnp.sqrt((frames @ real) ** 2 + (frames @ imag) ** 2 + 1e-8)
 
 

@@ -40,7 +40,9 @@ class PaperGeneratorConfig:
 
     def __post_init__(self):
         if self.levels != 1:
-            raise ValueError(f"the paper's transformer writes one code per frame; levels must be 1, got {self.levels}")
+            raise ValueError(
+                f"the paper's transformer writes one code per frame; levels must be 1, got {self.levels}"
+            )
 
     @property
     def dtype(self):
@@ -65,7 +67,9 @@ class PaperGenerator(nnx.Module):
 
         self.prompt_table, self.code_table = table(c.vocab), table(c.codes)
         self.prompt_positions, self.code_positions = table(c.prompt), table(c.frames)
-        self.trunk = Trunk(PaperBlock, c.layers, c.width, c.heads, c.head_dim, c.dropout, remat=c.remat, rngs=rngs)
+        self.trunk = Trunk(
+            PaperBlock, c.layers, c.width, c.heads, c.head_dim, c.dropout, remat=c.remat, rngs=rngs
+        )
         self.norm = LayerNorm(c.width)
         self.text_head = Linear(c.width, c.vocab, rngs=rngs)
         self.code_head = Linear(c.width, c.codes, rngs=rngs)
@@ -95,11 +99,15 @@ class PaperGenerator(nnx.Module):
     def losses(self, prompt_BxP, plan_Bx0, codes_BxNx1, key=None) -> dict:
         """Mean cross-entropies in nats: "text" over real pieces and conditions, "code_1" over codes."""
         ids = self.full_prompt(prompt_BxP)
-        x = jnp.concatenate([self.embed_prompt(prompt_BxP)[0], self.embed_codes(0, codes_BxNx1[:, :-1, 0])], 1)
+        x = jnp.concatenate(
+            [self.embed_prompt(prompt_BxP)[0], self.embed_codes(0, codes_BxNx1[:, :-1, 0])], 1
+        )
         visible = jnp.concatenate([ids != 0, jnp.ones_like(codes_BxNx1[:, :-1, 0], bool)], 1)
         h, _ = self.trunk(x, None, causal(visible), key=key)
         split = self.config.prompt - 1
         text = self.text_head(self.norm(h[:, : split - 1])).astype(jnp.float32)
         target = ids[:, 1:split]
-        return {"text": cross_entropy(text, target, target != 0),
-                "code_1": cross_entropy(self.code_logits(h[:, split:]), codes_BxNx1[..., 0])}
+        return {
+            "text": cross_entropy(text, target, target != 0),
+            "code_1": cross_entropy(self.code_logits(h[:, split:]), codes_BxNx1[..., 0]),
+        }

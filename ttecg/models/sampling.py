@@ -58,7 +58,9 @@ def keep_likely(logits_BxV, top_k: int, top_p: float):
     if top_p < 1:
         ordered = -jnp.sort(-logits_BxV, axis=-1)
         share = jax.nn.softmax(ordered, -1)
-        inside = jnp.cumsum(share, -1) - share < top_p  # the probability before a token, so the first is always in
+        inside = (
+            jnp.cumsum(share, -1) - share < top_p
+        )  # the probability before a token, so the first is always in
         least = jnp.min(jnp.where(inside, ordered, jnp.inf), -1, keepdims=True)
         logits_BxV = jnp.where(logits_BxV < least, -1e30, logits_BxV)
     return logits_BxV
@@ -125,8 +127,14 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
     else:
         shifted = jnp.pad(plan[:, :-1], ((0, 0), (1, 0)), constant_values=beat_plan.START)
         known = guide.double(shifted != beat_plan.PAD)
-        mask = jnp.concatenate([jnp.broadcast_to((prompt2 != 0)[:, None], (rows, slots, width)), causal(known),
-                                jnp.zeros((rows, slots, c.frames), bool)], -1)
+        mask = jnp.concatenate(
+            [
+                jnp.broadcast_to((prompt2 != 0)[:, None], (rows, slots, width)),
+                causal(known),
+                jnp.zeros((rows, slots, c.frames), bool),
+            ],
+            -1,
+        )
         seen = seen.at[:, width : width + slots].set(known)
         x, positions = model.embed_plan(guide.double(shifted))
         _, cache = model.trunk(x, positions, mask, cache, width)
@@ -162,7 +170,9 @@ def _sample_paper(model, prompt, unconditional, keys, policy):
     h, cache = model.trunk(x, None, _prefill_mask(ids != 0, total), cache, 0)
 
     def pick(h, frame):
-        return choose(guide.mix(model.code_logits(h[:, -1:]))[:, 0], _keys(keys, 1, frame), policy, policy.temperature)
+        return choose(
+            guide.mix(model.code_logits(h[:, -1:]))[:, 0], _keys(keys, 1, frame), policy, policy.temperature
+        )
 
     def step(carry, frame):
         cache, seen, code = carry
@@ -187,12 +197,21 @@ def compiled(functional, policy: SamplingPolicy, with_plan: bool):
     """`sample` jitted for a model and policy: f(params, buffers, prompt, unconditional, keys, plan or None)."""
 
     def run(params, buffers, prompt, unconditional, keys, plan):
-        return sample(functional.merge(params, buffers), prompt, unconditional, keys, policy, plan if with_plan else None)
+        return sample(
+            functional.merge(params, buffers),
+            prompt,
+            unconditional,
+            keys,
+            policy,
+            plan if with_plan else None,
+        )
 
     return jax.jit(run)
 
 
-def sample_without_cache(model, prompt_BxP, unconditional_BxP, keys_B, policy: SamplingPolicy, steps: int = 0):
+def sample_without_cache(
+    model, prompt_BxP, unconditional_BxP, keys_B, policy: SamplingPolicy, steps: int = 0
+):
     """The paper's transformer as the reference runs it: the whole sequence again for every code; for comparison only.
 
     steps: how many codes to draw (0: all); each costs the same.
@@ -206,8 +225,12 @@ def sample_without_cache(model, prompt_BxP, unconditional_BxP, keys_B, policy: S
         x = jnp.concatenate([start, model.embed_codes(0, guide.double(codes)[:, :-1])], 1)
         h, _ = model.trunk(x, None, causal(visible))
         h = jax.lax.dynamic_slice_in_dim(h, ids.shape[1] - 1 + frame, 1, axis=1)
-        code = choose(guide.mix(model.code_logits(h))[:, 0], _keys(keys_B, 1, frame), policy, policy.temperature)
+        code = choose(
+            guide.mix(model.code_logits(h))[:, 0], _keys(keys_B, 1, frame), policy, policy.temperature
+        )
         return codes.at[:, frame].set(code), code
 
-    _, codes = jax.lax.scan(step, jnp.zeros((len(prompt_BxP), c.frames), jnp.int32), jnp.arange(steps or c.frames))
+    _, codes = jax.lax.scan(
+        step, jnp.zeros((len(prompt_BxP), c.frames), jnp.int32), jnp.arange(steps or c.frames)
+    )
     return codes.T[..., None]

@@ -48,7 +48,9 @@ class TokenizerConfig:
         if self.leads not in (8, 12):
             raise ValueError(f"a tokenizer sees 8 or 12 leads, got {self.leads}")
         if self.kind == "base" and self.samples % 8 != 4:
-            raise ValueError(f"samples of a base tokenizer are 8 N + 4, as in 2500 for N = 312; got {self.samples}")
+            raise ValueError(
+                f"samples of a base tokenizer are 8 N + 4, as in 2500 for N = 312; got {self.samples}"
+            )
 
     @property
     def frame_samples(self) -> int:
@@ -72,9 +74,12 @@ class Tokenizer(nnx.Module):
 
     def __init__(self, config: TokenizerConfig):
         self.config = config
-        self.scale = Buffer(jnp.ones(config.leads))  # typical amplitude of each lead, mV; set from training data
-        self.vq = ResidualVQ(config.levels, config.codes, config.code_dim, decay=config.decay,
-                             dead_share=config.dead_share)
+        self.scale = Buffer(
+            jnp.ones(config.leads)
+        )  # typical amplitude of each lead, mV; set from training data
+        self.vq = ResidualVQ(
+            config.levels, config.codes, config.code_dim, decay=config.decay, dead_share=config.dead_share
+        )
 
     def __call__(self, x_BxTxL, levels_B=None, key=None):
         """Reconstruction (B, T, L) in mV, then what the quantiser returns: codes, commitment loss, codebooks."""
@@ -177,7 +182,7 @@ class BaseTokenizer(Tokenizer):
         for block in self.fine_out:
             x = block(x)
         x = _unfold(self.unpatch(x), PATCH)
-        return x[:, : -PATCH] * self.scale[...]
+        return x[:, :-PATCH] * self.scale[...]
 
 
 class _Block(nnx.Module):

@@ -52,8 +52,10 @@ class Attention(nnx.Module):
         if table is not None:
             q, k = rotary(q, table), rotary(k, table)
         if cache is not None:
-            k, v = (jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), cursor, axis=2)
-                    for old, new in zip(cache, (k, v)))
+            k, v = (
+                jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), cursor, axis=2)
+                for old, new in zip(cache, (k, v))
+            )
             cache = (k, v)
         y = attend(q, k, v, mask_BxTxS)
         return self.out(y.transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1)), cache
@@ -104,8 +106,18 @@ class Trunk(nnx.Module):
     positions (T,) give rotary embedding; None where the embeddings hold the positions already.
     """
 
-    def __init__(self, block, layers: int, width: int, heads: int, head_dim: int, rate: float, *, remat: bool = False,
-                 rngs: nnx.Rngs):
+    def __init__(
+        self,
+        block,
+        layers: int,
+        width: int,
+        heads: int,
+        head_dim: int,
+        rate: float,
+        *,
+        remat: bool = False,
+        rngs: nnx.Rngs,
+    ):
         self.heads, self.head_dim, self.remat = heads, head_dim, remat
         self.blocks = nnx.List([block(width, heads, head_dim, rate, rngs=rngs) for _ in range(layers)])
 
@@ -119,6 +131,8 @@ class Trunk(nnx.Module):
         for i, block in enumerate(self.blocks):
             call = jax.checkpoint(type(block).__call__) if self.remat else type(block).__call__
             block_key = None if key is None else jax.random.fold_in(key, i)
-            x, layer_cache = call(block, x, table, mask_BxTxS, None if cache is None else cache[i], cursor, block_key)
+            x, layer_cache = call(
+                block, x, table, mask_BxTxS, None if cache is None else cache[i], cursor, block_key
+            )
             new.append(layer_cache)
         return x, (None if cache is None else tuple(new))

@@ -46,7 +46,9 @@ class ResidualVQ(nnx.Module):
             chosen = book[code_BxN]
             if key is not None:
                 book, count = _moving_average(book, count, rest, code_BxN, use[..., 0], self.decay)
-            commit += jnp.sum(use * (z - total - chosen) ** 2) / (z.size * jnp.maximum(used_BxQ.mean() * self.levels, 1e-6))
+            commit += jnp.sum(use * (z - total - chosen) ** 2) / (
+                z.size * jnp.maximum(used_BxQ.mean() * self.levels, 1e-6)
+            )
             total = jax.lax.stop_gradient(total + use * chosen)
             codes.append(code_BxN)
             vectors.append(book)

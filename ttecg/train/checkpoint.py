@@ -33,8 +33,12 @@ class Checkpoints:
         """Starts writing in the background; every process calls it."""
         if step != self._manager.latest_step():
             weights, training = _split(state)
-            self._manager.save(step, args=ocp.args.Composite(weights=ocp.args.StandardSave(weights),
-                                                             training=ocp.args.StandardSave(training)))
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    weights=ocp.args.StandardSave(weights), training=ocp.args.StandardSave(training)
+                ),
+            )
 
     def restore(self, abstract_state: TrainState) -> TrainState:
         """The newest state, laid out as the shardings of `abstract_state` say."""
@@ -45,8 +49,10 @@ class Checkpoints:
     def restore_weights(self, functional: Functional) -> tuple[dict, dict]:
         """(averaged parameters, buffers) of the newest checkpoint on one device, whatever mesh wrote it."""
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        arrays = {name: jax.ShapeDtypeStruct(shape, jnp.float32, sharding=device)
-                  for name, shape in functional.shapes.items()}
+        arrays = {
+            name: jax.ShapeDtypeStruct(shape, jnp.float32, sharding=device)
+            for name, shape in functional.shapes.items()
+        }
         ema = {name: arrays.pop(name) for name in functional.param_names}
         got = self._restore(weights={"ema": ema, "buffers": arrays})["weights"]
         return got["ema"], got["buffers"]

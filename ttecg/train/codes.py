@@ -57,7 +57,7 @@ class Examples:
         )
 
     def rarity(self, exponent: float) -> np.ndarray:
-        """(M,) sampling weights: the mean over an example's phrases of frequency ** -exponent, at most 20 times the least."""
+        """(M,) sampling weights: mean over an example's phrases of frequency ** -exponent, at most 20 times the least."""
         phrases = [set(f"{a}. {b}".split(". ")) - {""} for a, b in zip(self.reports, self.statements)]
         count: dict[str, int] = {}
         for group in phrases:
@@ -68,14 +68,26 @@ class Examples:
         return np.minimum(weights / weights.min(), 20.0)
 
 
-def extract(text: str, split: str, tokenizer, variants: int, seed: int, cache, limit: int | None = None) -> Examples:
+def extract(
+    text: str, split: str, tokenizer, variants: int, seed: int, cache, limit: int | None = None
+) -> Examples:
     """The examples of source `text` ("PATH@WEIGHT"), from the cache directory or made and put there.
 
     tokenizer: a `bundle.LoadedTokenizer`. limit: only the first so many records. The cache file's name holds a hash
     of all that decides its content.
     """
     source = Source.parse(text)
-    key = json.dumps([source.path, split, tokenizer.hash, variants, seed, source.fingerprint(), *([limit] if limit else [])])
+    key = json.dumps(
+        [
+            source.path,
+            split,
+            tokenizer.hash,
+            variants,
+            seed,
+            source.fingerprint(),
+            *([limit] if limit else []),
+        ]
+    )
     path = pathlib.Path(cache) / f"codes-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if path.exists():
         with np.load(path, allow_pickle=False) as stored:
@@ -92,7 +104,12 @@ def _make(source: Source, split: str, tokenizer, variants: int, seed: int, limit
     records = source.open(split)
     count = 1 if source.simulated or split != "train" else variants
     rows, codes, waiting = [], [], []
-    for number in tqdm.tqdm(range(min(len(records), limit or len(records))), desc=f"codes of {source.path} {split}", unit="ECG", mininterval=1):
+    for number in tqdm.tqdm(
+        range(min(len(records), limit or len(records))),
+        desc=f"codes of {source.path} {split}",
+        unit="ECG",
+        mininterval=1,
+    ):
         ecg = records[number]
         about = _about(ecg, source.simulated)
         for signal, peaks in _variants(ecg, tokenizer.config, count, (seed, number)):
@@ -135,7 +152,14 @@ def _variants(ecg: ECG, config, count: int, seed: tuple[int, int]):
     for variant in range(1, count):
         rng = np.random.default_rng((*seed, variant))
         x = augment.random_gain(augment.random_rotation(whole, rng), rng)
-        x, moved = augment.retime(x, np.round(peaks).astype(int), config.rate, config.samples, rng, _stretch(peaks, config.rate, rng))
+        x, moved = augment.retime(
+            x,
+            np.round(peaks).astype(int),
+            config.rate,
+            config.samples,
+            rng,
+            _stretch(peaks, config.rate, rng),
+        )
         yield x.astype(np.float32), moved
 
 

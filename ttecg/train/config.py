@@ -15,7 +15,9 @@ def load_config(path):
     """The `config` of a Python file. ValueError where the file is missing, breaks, or sets no config."""
     path = pathlib.Path(path)
     if not path.is_file():
-        raise ValueError(f"config {path} is not there; the package's own are in configs/, e.g. configs/tokenizer_base.py")
+        raise ValueError(
+            f"config {path} is not there; the package's own are in configs/, e.g. configs/tokenizer_base.py"
+        )
     if path.suffix != ".py":
         raise ValueError(f"config {path} is not a Python file (.py) that sets `config`")
     try:
@@ -118,11 +120,21 @@ def open_workdir(workdir, config, resume: bool) -> pathlib.Path:
         raise ValueError(f"{workdir} is a file; give another --workdir")
     if file.exists():
         if not resume:
-            raise ValueError(f"{workdir} holds a run already; add --resume to go on with it, or give another --workdir")
+            raise ValueError(
+                f"{workdir} holds a run already; add --resume to go on with it, or give another --workdir"
+            )
         before = json.loads(file.read_text())
-        changed = _difference({k: v for k, v in before.items() if k != "run"}, {k: v for k, v in now.items() if k != "run"})
+        if before.get("task") != now["task"]:
+            raise ValueError(
+                f"{workdir} holds a {before.get('task')} run, not a {now['task']} run; give another --workdir"
+            )
+        changed = _difference(
+            {k: v for k, v in before.items() if k != "run"}, {k: v for k, v in now.items() if k != "run"}
+        )
         if changed:
-            raise ValueError(f"{workdir} was started with another {changed}; resume with the same, or give another --workdir")
+            raise ValueError(
+                f"{workdir} was started with another {changed}; resume with the same, or give another --workdir"
+            )
     elif resume:
         raise ValueError(f"{workdir} holds no run to resume; leave --resume out to start one")
     elif workdir.is_dir() and any(workdir.iterdir()):

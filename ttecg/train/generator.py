@@ -65,7 +65,9 @@ class GeneratorTraining:
 
     def __post_init__(self):
         if len(self.level_loss) != self.model.levels:
-            raise ValueError(f"level_loss has {len(self.level_loss)} weights for {self.model.levels} levels of codes")
+            raise ValueError(
+                f"level_loss has {len(self.level_loss)} weights for {self.model.levels} levels of codes"
+            )
 
 
 def run(config: GeneratorTraining, workdir, resume: bool = False):
@@ -73,22 +75,32 @@ def run(config: GeneratorTraining, workdir, resume: bool = False):
     tokenizer = load_tokenizer(config.tokenizer)
     encoder = PromptEncoder(text_tokenizer.load(config.text), config.conditions, config.model.prompt)
     model = resolve(config.model, tokenizer.config, encoder)
-    sources, mixture = batches.open_sources(config.sources, "train")  # a wrong source is named before anything is made
+    sources, mixture = batches.open_sources(
+        config.sources, "train"
+    )  # a wrong source is named before anything is made
     workdir = open_workdir(workdir, config, resume)
     write_text(workdir / MODEL_FILE, json.dumps(describe_generator(model), indent=1))
     (workdir / TEXT_FILE).write_bytes(encoder.model)
-    extract = functools.partial(codes.extract, tokenizer=tokenizer, variants=config.variants, seed=config.run.seed,
-                                cache=workdir)
+    extract = functools.partial(
+        codes.extract, tokenizer=tokenizer, variants=config.variants, seed=config.run.seed, cache=workdir
+    )
     examples = [extract(s, "train") for s in batches.with_split(config.sources, "train")]
-    held_out = [extract(s, "validation", limit=config.validation) for s in batches.with_split(config.sources, "validation")]
+    held_out = [
+        extract(s, "validation", limit=config.validation)
+        for s in batches.with_split(config.sources, "validation")
+    ]
     functional = Functional(model.create)
     task = Task(
         functional=functional,
         rules=RULES,
         optimizer=config.optimizer,
         step=functools.partial(loss_step, functional, config),
-        batch=batches.batches(_row_maker(config, encoder, examples, mixture), config.run.seed, config.run.batch),
-        evaluate=functools.partial(evaluate, functional, _validation(config, encoder, held_out)) if held_out else None,
+        batch=batches.batches(
+            _row_maker(config, encoder, examples, mixture), config.run.seed, config.run.batch
+        ),
+        evaluate=functools.partial(evaluate, functional, _validation(config, encoder, held_out))
+        if held_out
+        else None,
         prepare=functools.partial(_prepare, config, functional, tokenizer, examples),
     )
     return train(task, config.run, workdir, describe=to_dict(config))
@@ -97,11 +109,18 @@ def run(config: GeneratorTraining, workdir, resume: bool = False):
 def resolve(model, tokenizer, encoder: PromptEncoder):
     """The model config with the sizes that the two tokenizers dictate. ValueError where they do not fit together."""
     if tokenizer.levels != model.levels or tokenizer.frames != model.frames:
-        raise ValueError(f"the tokenizer writes {tokenizer.frames} frames of {tokenizer.levels} codes; the generator's "
-                         f"config says {model.frames} of {model.levels}: set model.frames and model.levels")
+        raise ValueError(
+            f"the tokenizer writes {tokenizer.frames} frames of {tokenizer.levels} codes; the generator's "
+            f"config says {model.frames} of {model.levels}: set model.frames and model.levels"
+        )
     vocab = encoder.vocab if isinstance(model, GeneratorConfig) else max(encoder.vocab, model.vocab)
-    return dataclasses.replace(model, vocab=vocab, codes=tokenizer.codes, code_dim=tokenizer.code_dim,
-                               frame_seconds=tokenizer.frame_seconds)
+    return dataclasses.replace(
+        model,
+        vocab=vocab,
+        codes=tokenizer.codes,
+        code_dim=tokenizer.code_dim,
+        frame_seconds=tokenizer.frame_seconds,
+    )
 
 
 def _row_maker(config, encoder, examples, mixture):
@@ -110,9 +129,15 @@ def _row_maker(config, encoder, examples, mixture):
     def row(rng: np.random.Generator) -> dict:
         source, _ = mixture.draw(rng)
         index = int(np.searchsorted(edges[source], rng.random() * edges[source][-1]))
-        return _row(encoder, config, examples[source], index,
-                    examples[source].prompt(index, rng.random() < config.statements)
-                    .drop(rng, config.drop_text, config.drop_condition))
+        return _row(
+            encoder,
+            config,
+            examples[source],
+            index,
+            examples[source]
+            .prompt(index, rng.random() < config.statements)
+            .drop(rng, config.drop_text, config.drop_condition),
+        )
 
     return row
 
@@ -172,7 +197,9 @@ def _losses(functional, params, buffers, batch):
 
 def evaluate(functional, validation: dict, state, step) -> dict:
     """Cross-entropies of the averaged parameters on the validation examples."""
-    chunks = [{k: v[i : i + 16] for k, v in validation.items()} for i in range(0, len(validation["codes"]), 16)]
+    chunks = [
+        {k: v[i : i + 16] for k, v in validation.items()} for i in range(0, len(validation["codes"]), 16)
+    ]
     scores = [jax.device_get(_losses(functional, state.ema, state.buffers, c)) for c in chunks]
     sizes = [len(c["codes"]) for c in chunks]
     return {f"val_{k}": float(np.average([s[k] for s in scores], weights=sizes)) for k in scores[0]}

@@ -11,7 +11,9 @@ import tqdm
 class Log:
     """`workdir/log.jsonl`, one line per logged step or evaluation. Only process 0 writes."""
 
-    def __init__(self, workdir, *, start: int, steps: int, wandb_project: str = "", config: dict | None = None):
+    def __init__(
+        self, workdir, *, start: int, steps: int, wandb_project: str = "", config: dict | None = None
+    ):
         self._main = jax.process_index() == 0
         self._wandb = None
         if not self._main:
@@ -27,8 +29,9 @@ class Log:
     def step(self, step: int, values: dict):
         """Scalars of a step; also shown beside the progress bar."""
         if self._main:
-            self._bar.set_postfix({k: f"{v:.4g}" for k, v in values.items() if k in ("loss", "examples_per_s")},
-                                  refresh=False)
+            self._bar.set_postfix(
+                {k: f"{v:.4g}" for k, v in values.items() if k in ("loss", "examples_per_s")}, refresh=False
+            )
             self.write(step, values)
 
     def advance(self):

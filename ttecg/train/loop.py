@@ -73,17 +73,23 @@ class Task:
 
 
 def train(task: Task, run: RunConfig, workdir, *, describe: dict | None = None) -> TrainState:
-    """Trains to `run.steps`, going on from the newest checkpoint in workdir. FloatingPointError on NaN, with the step."""
+    """Trains to `run.steps`, going on from the newest checkpoint. FloatingPointError on NaN, with the step."""
     workdir = pathlib.Path(workdir)
     mesh = sharding.make_mesh(run.mesh_data, run.mesh_model)
     if run.batch % mesh.shape["data"]:
-        raise ValueError(f"run.batch={run.batch} cannot be split over {mesh.shape['data']} devices; choose a multiple")
+        raise ValueError(
+            f"run.batch={run.batch} cannot be split over {mesh.shape['data']} devices; choose a multiple"
+        )
     optimizer = task.optimizer.create(run.steps)
     init = functools.partial(init_state, task.functional, optimizer)
     key = jax.random.key(run.seed)
     layout = sharding.shardings(jax.eval_shape(init, key), mesh, task.rules)
-    step_fn = jax.jit(functools.partial(_keyed_step, task.step, optimizer, run.seed), donate_argnums=0,
-                      in_shardings=(layout, sharding.batch_sharding(mesh)), out_shardings=(layout, None))
+    step_fn = jax.jit(
+        functools.partial(_keyed_step, task.step, optimizer, run.seed),
+        donate_argnums=0,
+        in_shardings=(layout, sharding.batch_sharding(mesh)),
+        out_shardings=(layout, None),
+    )
     with jax.set_mesh(mesh), Checkpoints(workdir, run.keep) as checkpoints, _Terminate() as terminate:
         if checkpoints.latest is None:
             state = jax.jit(init, out_shardings=layout)(key)
@@ -110,7 +116,9 @@ def _loop(task, run, mesh, step_fn, state, start, checkpoints, log, terminate):
         if pending:
             _report(log, run, clock, *pending)
         pending = (step + 1, metrics)
-        stop = terminate.asked  # read once: a signal that comes later in this turn ends the next one, after its save
+        stop = (
+            terminate.asked
+        )  # read once: a signal that comes later in this turn ends the next one, after its save
         done = stop or step + 1 == run.steps
         if done or (step + 1) % run.checkpoint_every == 0:
             _report(log, run, clock, *pending)  # a state that is not finite is never saved
@@ -131,7 +139,9 @@ def _report(log, run, clock, step, metrics):
     values = {k: float(v) for k, v in jax.device_get(metrics).items()}
     if not all(math.isfinite(v) for v in values.values()):
         bad = ", ".join(k for k, v in values.items() if not math.isfinite(v))
-        raise FloatingPointError(f"step {step}: {bad} is not finite; lower the learning rate or look at the batch")
+        raise FloatingPointError(
+            f"step {step}: {bad} is not finite; lower the learning rate or look at the batch"
+        )
     log.advance()
     if step % run.log_every == 0 or step == run.steps:
         log.step(step, values | {"examples_per_s": clock.rate(step)})
@@ -151,7 +161,7 @@ class _Clock:
 
 
 def _prefetch(batch_fn, mesh, start: int, steps: int, ahead: int = 3):
-    """Batches made in threads while the device works, in order. NumPy and SciPy release the lock in their inner loops."""
+    """Batches in order, made in threads while the device works (NumPy and SciPy release the lock)."""
     shard = (jax.process_index(), jax.process_count())
     with concurrent.futures.ThreadPoolExecutor(max_workers=min(ahead, os.cpu_count() or 1)) as pool:
         queue = [pool.submit(batch_fn, s, shard) for s in range(start, min(start + ahead, steps))]

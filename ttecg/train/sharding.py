@@ -7,7 +7,8 @@ parameters are split; the optimiser's moments follow their parameter. A paramete
 import re
 
 import jax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 Rules = tuple[tuple[str, P], ...]
 
@@ -31,7 +32,9 @@ def spec(name: str, shape: tuple[int, ...], rules: Rules) -> P:
     for pattern, partition in rules:
         if re.search(pattern, name):
             if len(partition) > len(shape):
-                raise ValueError(f"rule {pattern!r} splits {len(partition)} axes of {name}, which has {len(shape)}")
+                raise ValueError(
+                    f"rule {pattern!r} splits {len(partition)} axes of {name}, which has {len(shape)}"
+                )
             return partition
     raise ValueError(f"no sharding rule matches parameter {name} {shape}; add one to the table")
 

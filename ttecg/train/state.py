@@ -36,16 +36,25 @@ class OptimizerConfig:
     def rate(self, steps: int) -> optax.Schedule:
         warm = optax.linear_schedule(0.0, self.learning_rate, max(self.warmup, 1))
         after = {
-            "cosine": optax.cosine_decay_schedule(self.learning_rate, max(steps - self.warmup, 1), self.final_share),
+            "cosine": optax.cosine_decay_schedule(
+                self.learning_rate, max(steps - self.warmup, 1), self.final_share
+            ),
             "constant": optax.constant_schedule(self.learning_rate),
-            "exponential": optax.exponential_decay(self.learning_rate, self.decay_steps, self.decay_rate, staircase=True),
+            "exponential": optax.exponential_decay(
+                self.learning_rate, self.decay_steps, self.decay_rate, staircase=True
+            ),
         }[self.schedule]
         return optax.join_schedules([warm, after], [self.warmup])
 
     def create(self, steps: int) -> optax.GradientTransformation:
         """The transformation for a run of `steps` steps."""
-        adam = optax.adamw(self.rate(steps), b1=self.b1, b2=self.b2, weight_decay=self.weight_decay,
-                           mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params))
+        adam = optax.adamw(
+            self.rate(steps),
+            b1=self.b1,
+            b2=self.b2,
+            weight_decay=self.weight_decay,
+            mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params),
+        )
         return optax.chain(optax.clip_by_global_norm(self.clip), adam) if self.clip else adam
 
 

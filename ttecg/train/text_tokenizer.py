@@ -1,4 +1,6 @@
-"""Trains the SentencePiece model of report text: `ttecg train text-tokenizer --config configs/text_tokenizer.py --workdir runs/text`.
+"""Trains the SentencePiece model of report text.
+
+    ttecg train text-tokenizer --config configs/text_tokenizer.py --workdir runs/text
 
 Reports are first brought to canonical English (data.reports). Every finding that has a name is one piece.
 """
@@ -23,7 +25,7 @@ FILE = "text.model"
 class TextTokenizerTraining:
     """Everything that defines the text tokenizer."""
 
-    # CSV files with a column `report` (and strat_fold, of which 1-8 are used); their text is what pieces are learned from
+    # CSV files with a column `report` (and strat_fold, of which 1-8 are used); what pieces are learned from
     tables: tuple[str, ...] = ()
     # prepared sets whose reports are used, as for the other trainers
     sources: tuple[str, ...] = ("simulator",)
@@ -59,7 +61,11 @@ def _texts(config):
             yield from (reports.canonical(". ".join(draw_findings(rng))) for _ in range(2000))
         else:
             records = source.open("train")
-            yield from (reports.canonical(r) for r in (records[i].report for i in range(len(records))) if r and r.strip())
+            yield from (
+                reports.canonical(r)
+                for r in (records[i].report for i in range(len(records)))
+                if r and r.strip()
+            )
 
 
 def train(texts: list[str], vocab: int) -> bytes:
@@ -68,11 +74,22 @@ def train(texts: list[str], vocab: int) -> bytes:
         raise ValueError("there is no report to learn text pieces from; name tables or sources with reports")
     out = io.BytesIO()
     spm.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_writer=out, vocab_size=vocab, hard_vocab_limit=False,
+        sentence_iterator=iter(texts),
+        model_writer=out,
+        vocab_size=vocab,
+        hard_vocab_limit=False,
         user_defined_symbols=[name.replace(" ", "\u2581") for name in FINDINGS],
-        byte_fallback=True, character_coverage=1.0, split_digits=True,
-        num_threads=1, shuffle_input_sentence=False, input_sentence_size=0, minloglevel=2,
-        pad_id=-1, bos_id=-1, eos_id=-1, unk_id=0,
+        byte_fallback=True,
+        character_coverage=1.0,
+        split_digits=True,
+        num_threads=1,
+        shuffle_input_sentence=False,
+        input_sentence_size=0,
+        minloglevel=2,
+        pad_id=-1,
+        bos_id=-1,
+        eos_id=-1,
+        unk_id=0,
     )
     return out.getvalue()
 
@@ -82,6 +99,8 @@ def load(path) -> bytes:
     path = pathlib.Path(path)
     file = path / FILE if path.is_dir() else path
     if not file.is_file():
-        raise ValueError(f"no text tokenizer at {path}; train one: ttecg train text-tokenizer --config "
-                         f"configs/text_tokenizer.py --workdir {path}")
+        raise ValueError(
+            f"no text tokenizer at {path}; train one: ttecg train text-tokenizer --config "
+            f"configs/text_tokenizer.py --workdir {path}"
+        )
     return file.read_bytes()

@@ -10,7 +10,7 @@ import numpy as np
 from ttecg import metrics, plot
 from ttecg.data import augment, batches
 from ttecg.data.beats import r_peaks
-from ttecg.ecg import INDEPENDENT, LEADS, ECG, to_eight, to_twelve
+from ttecg.ecg import ECG, INDEPENDENT, LEADS, to_eight, to_twelve
 from ttecg.models.functional import Functional
 from ttecg.models.losses import multi_resolution_stft
 from ttecg.models.tokenizer import TokenizerConfig
@@ -51,7 +51,9 @@ class TokenizerTraining:
     def __post_init__(self):
         frame, rest = self.model.frame_samples, self.model.samples % self.model.frame_samples
         if self.crop and self.crop % frame != rest:
-            raise ValueError(f"crop must be {frame} N + {rest} samples (or 0 for whole records), got {self.crop}")
+            raise ValueError(
+                f"crop must be {frame} N + {rest} samples (or 0 for whole records), got {self.crop}"
+            )
 
 
 def run(config: TokenizerTraining, workdir, resume: bool = False):
@@ -108,8 +110,11 @@ def _set_scale(config, sources, state):
     if not config.per_lead_scale:
         return state
     rng = np.random.default_rng(config.run.seed)
-    signals = [prepare_signal(s[int(i)], config.model) for s in sources
-               for i in rng.choice(len(s), min(len(s), 200), replace=False)]
+    signals = [
+        prepare_signal(s[int(i)], config.model)
+        for s in sources
+        for i in rng.choice(len(s), min(len(s), 200), replace=False)
+    ]
     scale = np.sqrt(np.mean([np.mean(x**2, 0) for x in signals], axis=0))
     return dataclasses.replace(state, buffers=state.buffers | {"scale": jnp.asarray(scale, jnp.float32)})
 
@@ -133,8 +138,14 @@ def loss_step(functional: Functional, config: TokenizerTraining, state, batch, k
     model.vq.replace_codebooks(codebooks)
     state, norms = apply_gradients(state, grads, optimizer, config.run.ema, functional.buffers(model))
     perplexity, used = codebook_use(codes, config.model.codes)
-    return state, {"loss": value, **terms, **norms, "perplexity": perplexity.mean(), "batch_use": used.mean(),
-                   "learning_rate": config.optimizer.rate(config.run.steps)(state.step - 1)}
+    return state, {
+        "loss": value,
+        **terms,
+        **norms,
+        "perplexity": perplexity.mean(),
+        "batch_use": used.mean(),
+        "learning_rate": config.optimizer.rate(config.run.steps)(state.step - 1),
+    }
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -162,7 +173,9 @@ def evaluate(functional, config: TokenizerTraining, records, workdir, state, ste
         "val_rmse_mv": float(np.mean([metrics.rmse(a, b) for a, b, _ in both])),
         "val_prd": float(np.mean([metrics.prd(a, b) for a, b, _ in both])),
         "val_p_r": float(np.nanmean([metrics.p_wave_correlation(a, b, p, model.rate) for a, b, p in both])),
-        "val_qrs_ratio": float(np.nanmean([metrics.qrs_amplitude_ratio(a, b, p, model.rate) for a, b, p in both])),
+        "val_qrs_ratio": float(
+            np.nanmean([metrics.qrs_amplitude_ratio(a, b, p, model.rate) for a, b, p in both])
+        ),
         **{f"perplexity_{q + 1}": float(v) for q, v in enumerate(perplexity)},
         **{f"dead_{q + 1}": float(1 - v) for q, v in enumerate(used)},
     }
