@@ -199,10 +199,11 @@ def export(
 
 
 def _plain_card(config: dict, training: dict) -> str:
+    run = training["run"]
     return (
-        f"# {config['name']}\n\nA text-to-ECG bundle made by `ttecg export`. "
-        "Its ECGs are synthetic: research material, not for diagnosis.\n\nTrained on: {', '.join(training['sources'])}; {training['run']['steps']} steps of "
-        f"{training['run']['batch']}, seed {training['run']['seed']}.\n"
+        f"# {config['name']}\n\nA text-to-ECG bundle made by `ttecg export`. Its ECGs are synthetic: research\n"
+        f"material, not for diagnosis.\n\nTrained on {', '.join(training['sources'])}: {run['steps']} steps of "
+        f"{run['batch']}, seed {run['seed']}.\n"
     )
 
 

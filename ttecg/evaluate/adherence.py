@@ -39,6 +39,7 @@ class Measured:
 
 
 _SINUS = ("the heart is in normal sinus rhythm", "regelrechter Sinusrhythmus, unauffaelliger Befund")
+_LBBB = ("complete LBBB", "kompletter Linksschenkelblock mit breitem QRS")
 LINES = (
     Line("bradycardia < 60", ("slow heart rate, sinus node rhythm", "sehr langsamer Herzschlag, Sinusbradykardie"),
          lambda m: m.rate < 60),
@@ -50,7 +51,7 @@ LINES = (
          ("patient is in afib, irregularly irregular", "absolute Arrhythmie bei bekanntem Vorhofflimmern"),
          lambda m: m.variation > 0.1),
     Line("sinus rhythm, RR variation < 0.08", _SINUS, lambda m: m.variation < 0.08),
-    Line("LBBB, QRS > 120 ms", ("complete LBBB", "kompletter Linksschenkelblock mit breitem QRS"), lambda m: m.qrs > 120),
+    Line("LBBB, QRS > 120 ms", _LBBB, lambda m: m.qrs > 120),
     Line("RBBB, QRS > 120 ms", ("RBBB, complete", "vollstaendiger Rechtsschenkelblock"), lambda m: m.qrs > 120),
     Line("normal, QRS < 110 ms", ("ecg without pathological findings", "altersentsprechend normales EKG"),
          lambda m: m.qrs < 110),

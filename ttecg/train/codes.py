@@ -57,7 +57,7 @@ class Examples:
         )
 
     def rarity(self, exponent: float) -> np.ndarray:
-        """(M,) sampling weights: mean over an example's phrases of frequency ** -exponent, at most 20 times the least."""
+        """(M,) sampling weights: the mean of an example's phrases' frequency ** -exponent, at most 20-fold."""
         phrases = [set(f"{a}. {b}".split(". ")) - {""} for a, b in zip(self.reports, self.statements)]
         count: dict[str, int] = {}
         for group in phrases:
