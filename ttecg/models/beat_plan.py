@@ -14,6 +14,7 @@ BINS = 300  # longest interval 2.99 s
 END, PAD, START = BINS, BINS + 1, BINS + 2
 VOCAB = BINS + 3
 SLOTS = 40  # 10 s at 230 beats per minute, and END
+ECHOES = 6  # earlier beats that a frame looks back to
 
 
 def encode(peaks_s: np.ndarray) -> np.ndarray:
@@ -38,7 +39,9 @@ class Phase:
     """Where frames stand in their beats; arrays (B, N), times in seconds, `has_*` say what is known.
 
     since: time since the last R peak; until: time to the next one; before: the RR interval that ended at the last
-    peak; around: the RR interval that holds the frame.
+    peak; around: the RR interval that holds the frame. echoes (B, N, 2, M): the same place in earlier beats, as
+    times in the record, the latest first: as long after their R peak, and as long before it; known says which lie
+    within their own beat.
     """
 
     since: jnp.ndarray
@@ -48,6 +51,8 @@ class Phase:
     has_last: jnp.ndarray
     has_next: jnp.ndarray
     has_before: jnp.ndarray
+    echoes: jnp.ndarray
+    known: jnp.ndarray
 
 
 def phase(plan_BxR, centres_N) -> Phase:
@@ -58,22 +63,31 @@ def phase(plan_BxR, centres_N) -> Phase:
     passed_BxN = jnp.sum(times[:, None, :] <= centres_N[None, :, None], -1)
     count = real.sum(1)[:, None]
 
-    def at(index):
-        return jnp.take_along_axis(
-            jnp.where(real, times, 0.0), jnp.clip(index, 0, plan_BxR.shape[1] - 1), axis=1
-        )
+    def peak(index):
+        flat = jnp.clip(index, 0, plan_BxR.shape[1] - 1).reshape(len(plan_BxR), -1)
+        return jnp.take_along_axis(jnp.where(real, times, 0.0), flat, axis=1).reshape(index.shape)
 
-    last, nxt, older = at(passed_BxN - 1), at(passed_BxN), at(passed_BxN - 2)
+    last, nxt, older = peak(passed_BxN - 1), peak(passed_BxN), peak(passed_BxN - 2)
     has_last, has_next, has_before = passed_BxN >= 1, passed_BxN < count, passed_BxN >= 2
-    zero = jnp.zeros_like(last)
+    since = jnp.where(has_last, centres_N - last, 0.0)
+    until = jnp.where(has_next, nxt - centres_N, 0.0)
+    earlier = passed_BxN[..., None] - 2 - np.arange(ECHOES)  # beats before the one that holds the frame
+    after = peak(earlier) + since[..., None]
+    after_known = has_last[..., None] & (earlier >= 0) & (after < peak(earlier + 1))
+    ends = earlier + 1  # the R peaks that end those beats
+    ahead = peak(ends) - until[..., None]
+    start = jnp.where(ends >= 1, peak(ends - 1), 0.0)
+    ahead_known = has_next[..., None] & (ends >= 0) & (ahead > start)
     return Phase(
-        since=jnp.where(has_last, centres_N - last, zero),
-        until=jnp.where(has_next, nxt - centres_N, zero),
-        before=jnp.where(has_before, last - older, zero),
-        around=jnp.where(has_last & has_next, nxt - last, zero),
+        since=since,
+        until=until,
+        before=jnp.where(has_before, last - older, 0.0),
+        around=jnp.where(has_last & has_next, nxt - last, 0.0),
         has_last=has_last,
         has_next=has_next,
         has_before=has_before,
+        echoes=jnp.stack([after, ahead], axis=2),
+        known=jnp.stack([after_known, ahead_known], axis=2),
     )
 
 

@@ -71,7 +71,7 @@ class Generator(nnx.Module):
         self.prompt_table = nnx.Param(0.02 * jax.random.normal(rngs.params(), (c.vocab, c.width)))
         self.plan_table = nnx.Param(0.02 * jax.random.normal(rngs.params(), (beat_plan.VOCAB, c.width)))
         self.section = nnx.Param(0.02 * jax.random.normal(rngs.params(), (3, c.width)))
-        inputs = 5 * c.code_dim + 4 + _phase_width()
+        inputs = 7 * c.code_dim + 4 + _phase_width()
         self.frame_in = Linear(inputs, 2 * c.width, rngs=rngs)
         self.frame_mix = Linear(2 * c.width, c.width, bias=False, rngs=rngs)
         self.trunk = Trunk(
@@ -97,16 +97,8 @@ class Generator(nnx.Module):
         c = self.config
         p = beat_plan.phase(plan_BxR, (index_n + 0.5) * c.frame_seconds)
         previous = _tap(latents_BxNxD, jnp.broadcast_to(index_n - 1, p.since.shape), index_n)
-        shift_a = jnp.where(p.has_before, p.before, p.around)
-        shift_b = jnp.where(p.around > 0, p.around, p.before)
-        taps = []
-        for shift in (shift_a, shift_b):
-            place = index_n - shift / c.frame_seconds
-            low = jnp.floor(place).astype(jnp.int32)
-            known = (shift > 0) & (low >= 0)
-            a, b = (_tap(latents_BxNxD, low + d, index_n) * known[..., None] for d in (0, 1))
-            taps += [a, b, jnp.stack([(place - low) * known, known.astype(place.dtype)], -1)]
-        x = jnp.concatenate([previous, *taps, beat_plan.features(p)], -1).astype(c.dtype)
+        x = [previous, *_look_back(latents_BxNxD, p, index_n, c.frame_seconds), beat_plan.features(p)]
+        x = jnp.concatenate(x, -1).astype(c.dtype)
         x = self.frame_mix(jax.nn.gelu(self.frame_in(x))) + self.section[...][2].astype(c.dtype)
         return x, c.prompt + self.plan_slots + index_n
 
@@ -185,13 +177,34 @@ class _CodeHead(nnx.Module):
         return q @ keys.T + self.bias[...]
 
 
-def _tap(latents_BxNxD, index_Bxn, now_n):
-    """Latents at the given frames; zeros where the frame is before the start or not yet written (>= now)."""
-    known = (index_Bxn >= 0) & (index_Bxn < now_n)
-    picked = jnp.take_along_axis(
-        latents_BxNxD, jnp.clip(index_Bxn, 0, latents_BxNxD.shape[1] - 1)[..., None], axis=1
+def _tap(latents_BxNxD, index_Bxk, now):
+    """Latents at frames (B, k); zeros where a frame is before the start or not yet written (>= now)."""
+    known = (index_Bxk >= 0) & (index_Bxk < now)
+    last = latents_BxNxD.shape[1] - 1
+    return (
+        jnp.take_along_axis(latents_BxNxD, jnp.clip(index_Bxk, 0, last)[..., None], axis=1) * known[..., None]
     )
-    return picked * known[..., None]
+
+
+def _look_back(latents_BxNxD, p: beat_plan.Phase, index_n, frame_seconds: float) -> list:
+    """What stood at the same place of earlier beats, as arrays (B, n, features), counted from R and up to R.
+
+    Of the latest beat the two frames around the place and where between them it lies; of all of them the mean, so
+    that small differences from beat to beat do not add up.
+    """
+    place = p.echoes / frame_seconds - 0.5
+    low = jnp.floor(place).astype(jnp.int32)
+    batch, count = place.shape[:2]
+    now = jnp.broadcast_to(index_n[:, None, None], place.shape[1:]).reshape(-1)
+    known = (p.known & (low >= 0) & (low + 1 < index_n[:, None, None]))[..., None]
+
+    def at(index):
+        return _tap(latents_BxNxD, index.reshape(batch, -1), now).reshape(*place.shape, -1)
+
+    a, b, part = at(low) * known, at(low + 1) * known, ((place - low)[..., None]) * known
+    mean = ((1 - part) * a + part * b).sum(3) / jnp.maximum(known.sum(3), 1)
+    first = [a[:, :, :, 0], b[:, :, :, 0], mean, part[:, :, :, 0], known[:, :, :, 0].astype(a.dtype)]
+    return [x.reshape(batch, count, -1) for x in first]
 
 
 def _phase_width() -> int:

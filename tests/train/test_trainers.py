@@ -1,0 +1,183 @@
+"""The two trainers: resumed equals straight bit for bit, one device equals eight, one batch can be learned."""
+
+import dataclasses
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from ttecg.bundle import load_tokenizer
+from ttecg.data.prompt import PromptEncoder
+from ttecg.models.functional import Functional
+from ttecg.models.paper_generator import PaperGeneratorConfig
+from ttecg.train import generator, tokenizer
+from ttecg.train.checkpoint import Checkpoints
+from ttecg.train.state import init_state
+
+TINY_TOKENIZER = ("model.width=8", "model.coarse_width=8", "stft=0", "sources=('simulator:8',)", "validation=2",
+                  "run.steps=4", "run.log_every=1", "run.eval_every=4", "run.checkpoint_every=2", "run.mesh_data=1")  # fmt: skip
+TINY_GENERATOR = ("model.layers=1", "model.width=16", "prompt_length=16", "sources=('simulator:8',)", "validation=2",
+                  "variants=1", "run.steps=4", "run.log_every=1", "run.eval_every=4", "run.checkpoint_every=2",
+                  "run.mesh_data=1")  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["tokenizer", "generator"])
+def trainer(request, config_of, debug_runs):
+    """(run, config) of each trainer, four steps on one device."""
+    if request.param == "tokenizer":
+        return tokenizer.run, config_of("tokenizer_debug", *TINY_TOKENIZER)
+    there = (f"tokenizer={debug_runs.tokenizer}", f"text={debug_runs.text}")
+    return generator.run, config_of("generator_debug", *TINY_GENERATOR, *there)
+
+
+@pytest.fixture(scope="module")
+def straight(trainer, tmp_path_factory):
+    """(work directory, state) of the run that nothing interrupts."""
+    run, config = trainer
+    workdir = tmp_path_factory.mktemp("runs") / "straight"
+    return workdir, jax.device_get(run(config, workdir))
+
+
+def losses(workdir) -> np.ndarray:
+    lines = [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
+    return np.array([line["loss"] for line in lines if "loss" in line])
+
+
+def on_mesh(config, data, model=1, **changes):
+    return dataclasses.replace(config, run=dataclasses.replace(config.run, mesh_data=data, mesh_model=model, **changes))
+
+
+def without_last_checkpoint(workdir, copy):
+    """A copy of a run as it was before its last save."""
+    shutil.copytree(workdir, copy)
+    shutil.rmtree(copy / "checkpoints" / "4")
+    return copy
+
+
+def test_two_steps_and_two_resumed_equal_four(trainer, straight, tmp_path):
+    run, config = trainer
+    workdir, state = straight
+    copy = without_last_checkpoint(workdir, tmp_path / "copy")
+    resumed = run(config, copy, resume=True)
+    for a, b in zip(jax.tree.leaves(resumed), jax.tree.leaves(state), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(losses(copy), losses(workdir))
+    assert len(losses(copy)) == 4
+
+
+def test_one_device_equals_eight(trainer, straight, tmp_path):
+    run, config = trainer
+    run(on_mesh(config, 8, steps=4), tmp_path / "eight")
+    np.testing.assert_allclose(losses(tmp_path / "eight"), losses(straight[0]), atol=1e-5, rtol=1e-5)
+
+
+def test_a_checkpoint_goes_on_on_another_mesh(trainer, straight, tmp_path):
+    run, config = trainer
+    copy = without_last_checkpoint(straight[0], tmp_path / "copy")
+    state = run(on_mesh(config, 4, 2), copy, resume=True)
+    np.testing.assert_allclose(losses(copy), losses(straight[0]), atol=1e-5, rtol=1e-5)
+    assert {len(x.sharding.device_set) for x in jax.tree.leaves(state)} == {8}
+
+
+def test_a_run_is_not_overwritten_and_not_changed(trainer, straight):
+    run, config = trainer
+    with pytest.raises(ValueError, match="holds a run already"):
+        run(config, straight[0])
+    with pytest.raises(ValueError, match="another optimizer.learning_rate"):
+        other = dataclasses.replace(config.optimizer, learning_rate=0.5)
+        run(dataclasses.replace(config, optimizer=other), straight[0], resume=True)
+
+
+def test_validation_is_logged(straight):
+    lines = [json.loads(line) for line in (straight[0] / "log.jsonl").read_text().splitlines()]
+    scores = next(line for line in lines if any(k.startswith("val_") for k in line))
+    assert scores["step"] == 4 and all(np.isfinite(v) for v in scores.values())
+
+
+def test_a_source_without_records_is_named_before_anything_is_written(trainer, tmp_path):
+    run, config = trainer
+    with pytest.raises(ValueError):
+        run(dataclasses.replace(config, sources=("simulator:none",)), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_tokenizer_learns_one_batch(config_of):
+    config = config_of("tokenizer_debug", *TINY_TOKENIZER, "optimizer.learning_rate=5e-3")
+    t = np.arange(252)[None, :, None] / 250
+    wave = np.sin(2 * np.pi * np.array([1.0, 1.5, 2.5, 3.5])[:, None, None] * t + np.linspace(0, 3, 8)).astype(np.float32)
+    values = _learn(tokenizer.loss_step, Functional(config.model.create), config, {"signal": wave, "levels": np.full(4, 2)})
+    assert values[-1] < 0.5 * values[1], values
+
+
+def _learn(loss_step, functional, config, batch, steps=40):
+    """Losses of steps on one batch, without dropout's changing keys."""
+    optimizer = config.optimizer.create(1000)
+    key = jax.random.key(0)
+    step = jax.jit(lambda s, k: loss_step(functional, config, s, batch, k, optimizer))
+    state, values = jax.jit(lambda k: init_state(functional, optimizer, k))(key), []
+    for i in range(steps):
+        state, metrics = step(state, jax.random.fold_in(key, i))
+        values.append(float(metrics["loss"]))
+    return values
+
+
+def test_codebooks_move_and_are_logged_as_used(straight, trainer):
+    if "vq/vectors" not in straight[1].buffers:
+        pytest.skip("a generator's code vectors stay")
+    assert float(straight[1].buffers["vq/counts"].sum()) > 0 and np.abs(straight[1].buffers["vq/vectors"]).max() > 0
+    assert (straight[1].buffers["scale"] != 1).all() and len(straight[1].buffers["scale"]) == 8
+
+
+def test_a_generator_takes_sizes_from_the_tokenizers(debug_runs, config_of):
+    vq, encoder = load_tokenizer(debug_runs.tokenizer), PromptEncoder.load(debug_runs.text / "text.model")
+    model = generator.resolve(config_of("generator_debug").model, vq.config, encoder)
+    assert (model.codes, model.code_dim, model.frame_seconds) == (32, 8, pytest.approx(0.032)) and model.vocab == encoder.vocab
+    paper = PaperGeneratorConfig(frames=312, vocab=3104)
+    with pytest.raises(ValueError, match="312 frames of 2 codes; the generator's config says 312 of 1"):
+        generator.resolve(paper, vq.config, encoder)
+    with pytest.raises(ValueError, match="level_loss has 2 weights for 1 levels"):
+        config_of("generator_debug", "model.levels=1")
+
+
+def test_a_generator_starts_from_the_weights_of_another(debug_runs, config_of, tmp_path):
+    there = (f"tokenizer={debug_runs.tokenizer}", f"text={debug_runs.text}", f"init={debug_runs.generator}")
+    config = config_of("generator_debug", *there, "sources=('simulator:8',)", "validation=2", "variants=1", "run.steps=1",
+                       "run.mesh_data=1", "optimizer.learning_rate=0")  # fmt: skip
+    state = generator.run(config, tmp_path / "second")
+    functional = Functional(generator.resolve(config.model, load_tokenizer(debug_runs.tokenizer).config,
+                                              PromptEncoder.load(debug_runs.text / "text.model")).create)  # fmt: skip
+    with Checkpoints(debug_runs.generator) as checkpoints:
+        params, buffers = checkpoints.restore_weights(functional)
+    for name, value in (params | buffers).items():
+        np.testing.assert_array_equal((state.params | state.buffers)[name], value)
+
+
+def test_code_vectors_have_unit_spread(debug_runs):
+    cached = next(debug_runs.generator.glob("codes-*.npz"))
+    vectors = load_tokenizer(debug_runs.tokenizer).code_vectors
+    with np.load(cached) as examples:
+        codes = examples["codes"]
+        assert codes.shape == (24, 312, 2) and codes.max() < 32
+        unit = generator.codes.normalised_code_vectors(vectors, codes)
+    sums = sum(np.asarray(unit)[q][codes[..., q].astype(int)] for q in range(2))
+    assert np.mean(sums**2) == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize("crop", [250, 1000])
+def test_a_crop_that_no_tokenizer_can_give_back_is_named(config_of, crop):
+    with pytest.raises(ValueError, match=r"crop must be 8 N \+ 4"):
+        config_of("tokenizer_base", f"crop={crop}")
+    assert config_of("tokenizer_base", "crop=0").crop == 0
+
+
+def test_no_tokenizer_and_no_text_are_said_so(config_of, debug_runs, tmp_path):
+    with pytest.raises(ValueError, match="no tokenizer at .*train one"):
+        generator.run(config_of("generator_debug", f"tokenizer={tmp_path / 'none'}"), tmp_path / "new")
+    with pytest.raises(ValueError, match="no text tokenizer at"):
+        there = (f"tokenizer={debug_runs.tokenizer}", f"text={tmp_path / 'none'}")
+        generator.run(config_of("generator_debug", *there), tmp_path / "new")
+    with pytest.raises(ValueError, match="a TokenizerTraining run is needed"):
+        generator.run(config_of("generator_debug", f"tokenizer={debug_runs.generator}"), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
