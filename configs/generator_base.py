@@ -1,7 +1,7 @@
 """The generator to train on PTB-XL with a GPU: report -> beat plan -> codes, about 30 M parameters.
 
     ttecg train generator --config configs/generator_base.py --workdir runs/generator \
-        --set tokenizer=runs/tokenizer --set text=runs/text --set 'sources=["prepared/ptbxl-500"]'
+        --set tokenizer=runs/tokenizer --set text=runs/text --set 'sources=["data/ptbxl-500"]'
 """
 
 from ttecg.models.generator import GeneratorConfig

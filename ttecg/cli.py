@@ -30,6 +30,7 @@ VERBS = {
     "export": ("model", "Export", "make a bundle of a trained generator"),
     "evaluate tokenizer": ("model", "EvaluateTokenizer", "score how a tokenizer rebuilds recordings"),
     "evaluate adherence": ("model", "EvaluateAdherence", "score whether ECGs show what was asked for"),
+    "evaluate privacy": ("model", "EvaluatePrivacy", "say whether ECGs are copies of training records"),
     "bench generate": ("model", "BenchGenerate", "time generation on this machine"),
 }
 _HELP = ("-h", "--help")

@@ -99,6 +99,33 @@ class EvaluateAdherence:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluatePrivacy:
+    """Says whether generated ECGs are copies of training records, beside held-out people and planted copies."""
+
+    examples = ("ttecg evaluate privacy --model demo --data data/ptbxl-500 --num 100",)
+
+    # the prepared set that the model was trained on
+    data: pathlib.Path
+    # a bundle's name or folder
+    model: str = "demo"
+    # held-out records, and ECGs generated under their reports, at most
+    num: int = 100
+    # of the random choices
+    seed: int = 0
+    # folder for the figures; printed only unless given
+    out: Optional[pathlib.Path] = None
+
+    def run(self) -> None:
+        if self.num < 1:
+            raise ValueError(f"--num {self.num}: ask for at least 1 ECG")
+        from ttecg.evaluate.privacy import evaluate
+        from ttecg.runtime import keep_compiled_programs
+
+        keep_compiled_programs()
+        evaluate(self.model, self.data, self.num, self.seed, self.out)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BenchGenerate:
     """Times generation on this machine, of a bundle or of a config with random weights."""
 

@@ -1,4 +1,4 @@
-"""How much of an ECG survives the tokenizer: `ttecg evaluate tokenizer --model demo --data prepared/ptbxl-500`.
+"""How much of an ECG survives the tokenizer: `ttecg evaluate tokenizer --model demo --data data/ptbxl-500`.
 
 Scored at 500 Hz on all twelve leads against the recording band-passed as the base tokenizer's is (0.5-40 Hz), also
 for a tokenizer that sees the raw recording; per record, then averaged, at every number of levels.
