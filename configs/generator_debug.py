@@ -14,7 +14,7 @@ config = GeneratorTraining(
     model=GeneratorConfig(layers=2, width=32, heads=2, head_dim=16, levels=2),
     tokenizer="runs/tokenizer-debug",
     text="runs/text",
-    sources=("simulator:24",),
+    sources=("simulator:16",),
     level_loss=(1.0, 0.8),
     validation=8,
     optimizer=OptimizerConfig(learning_rate=2e-3, warmup=5),

@@ -10,7 +10,7 @@ from ttecg.train.tokenizer import TokenizerTraining
 
 config = TokenizerTraining(
     model=TokenizerConfig(width=16, coarse_width=24, blocks=1, levels=2, codes=32, code_dim=8),
-    sources=("simulator:24",),
+    sources=("simulator:16",),
     crop=252,
     validation=4,
     optimizer=OptimizerConfig(learning_rate=2e-3, warmup=5),

@@ -14,8 +14,10 @@ WINDOWS = (
 def stft_magnitude(x_BxTxL, window: int):
     """Magnitudes (B, F, L, window/2 + 1) of a Hann-windowed STFT with a hop of a quarter window, as matrix products."""
     hop = window // 4
-    count = (x_BxTxL.shape[1] - window) // hop + 1
-    frames = jnp.stack([x_BxTxL[:, i : i + (count - 1) * hop + 1 : hop] for i in range(window)], axis=-1)
+    batch, samples, leads = x_BxTxL.shape
+    count = (samples - window) // hop + 1
+    hops = x_BxTxL[:, : (count + 3) * hop].reshape(batch, count + 3, hop, leads)
+    frames = jnp.concatenate([hops[:, i : i + count] for i in range(4)], axis=2).swapaxes(2, 3)  # (B, F, L, window)
     n, f = np.arange(window), np.arange(window // 2 + 1)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * n / window)
     angle = 2 * np.pi * np.outer(n, f) / window

@@ -77,6 +77,7 @@ def _start_wandb(workdir: pathlib.Path, project: str, config):
     import wandb
 
     id_file = workdir / "wandb_id"
-    run_id = id_file.read_text() if id_file.exists() else wandb.util.generate_id()
-    id_file.write_text(run_id)
-    return wandb.init(project=project, id=run_id, resume="allow", dir=workdir, config=config)
+    known = id_file.read_text() if id_file.exists() else None
+    run = wandb.init(project=project, id=known, resume="allow" if known else None, dir=workdir, config=config)
+    id_file.write_text(run.id)
+    return run
