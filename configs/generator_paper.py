@@ -19,6 +19,7 @@ config = GeneratorTraining(
     drop_text=0.0,
     drop_condition=0.0,
     statements=0.0,
+    early=1.0,
     optimizer=OptimizerConfig(
         learning_rate=2e-4, warmup=0, schedule="constant", weight_decay=0.0, b2=0.999, clip=0.5
     ),

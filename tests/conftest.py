@@ -1,26 +1,30 @@
 """What all tests share: eight fake CPU devices, compiled programs kept for the session, a bundle trained in seconds,
 and the way to the real recordings where they are at hand."""
 
-import os
-import tempfile
-
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
-os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # tests compile more than they compute
-_CACHE = None
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ:
-    # each worker has its own: JAX does not write an entry in one piece, so one worker could read half of another's
-    _CACHE = tempfile.TemporaryDirectory(prefix="ttecg-tests-")
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-
 import dataclasses
+import os
 import pathlib
+import tempfile
+import time
 
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
+
+# Read by JAX when it is first imported, which is later.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0"
+)  # tests compile more than they compute
+_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+_CACHE = None
+if _WORKER or "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # each worker has its own: JAX does not write an entry in one piece, so one worker could read half of another's
+    _CACHE = tempfile.TemporaryDirectory(prefix="ttecg-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 
 def pytest_unconfigure(config):
@@ -45,6 +49,30 @@ def config_of():
     return lambda name, *changes: override(load_config(REPOSITORY / "configs" / f"{name}.py"), list(changes))
 
 
+def _made_once(tmp_path_factory, name: str, make) -> pathlib.Path:
+    """The folder that `make(folder)` fills, by the first worker that needs it; the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if _WORKER else base) / name
+    done, failed = folder.with_name(f"{name}.done"), folder.with_name(f"{name}.failed")
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        until = time.monotonic() + 600
+        while not done.exists():
+            assert not failed.exists() and time.monotonic() < until, (
+                f"{folder} was not made by another worker"
+            )
+            time.sleep(0.2)
+        return folder
+    try:
+        make(folder)
+    except BaseException:
+        failed.touch()
+        raise
+    done.touch()
+    return folder
+
+
 @dataclasses.dataclass(frozen=True)
 class DebugRuns:
     """Work directories of the three stages."""
@@ -57,15 +85,17 @@ class DebugRuns:
 @pytest.fixture(scope="session")
 def debug_runs(config_of, tmp_path_factory) -> DebugRuns:
     """The three stages as the debug configs train them, once for all tests. Read only."""
-    from ttecg.train import generator, text_tokenizer, tokenizer
 
-    root = tmp_path_factory.mktemp("runs")
-    runs = DebugRuns(root / "text", root / "tokenizer", root / "generator")
-    text_tokenizer.run(config_of("text_tokenizer"), runs.text)
-    tokenizer.run(config_of("tokenizer_debug", "run.mesh_data=1"), runs.tokenizer)
-    from_there = (f"text={runs.text}", f"tokenizer={runs.tokenizer}")
-    generator.run(config_of("generator_debug", "run.mesh_data=1", *from_there), runs.generator)
-    return runs
+    def make(root):
+        from ttecg.train import generator, text_tokenizer, tokenizer
+
+        text_tokenizer.run(config_of("text_tokenizer"), root / "text")
+        tokenizer.run(config_of("tokenizer_debug", "run.mesh_data=1"), root / "tokenizer")
+        there = (f"text={root / 'text'}", f"tokenizer={root / 'tokenizer'}")
+        generator.run(config_of("generator_debug", "run.mesh_data=1", *there), root / "generator")
+
+    root = _made_once(tmp_path_factory, "debug_runs", make)
+    return DebugRuns(root / "text", root / "tokenizer", root / "generator")
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +103,10 @@ def debug_bundle(debug_runs, tmp_path_factory) -> pathlib.Path:
     """The bundle made of `debug_runs`. Read only."""
     from ttecg.bundle import export
 
-    return export(debug_runs.generator, tmp_path_factory.mktemp("bundles") / "debug")
+    def make(folder):
+        export(debug_runs.generator, folder / "debug")
+
+    return _made_once(tmp_path_factory, "debug_bundles", make) / "debug"
 
 
 @pytest.fixture(scope="session")

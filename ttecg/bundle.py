@@ -128,14 +128,19 @@ def load_tokenizer(name) -> LoadedTokenizer:
     )
 
 
-def load_weights(name, functional: Functional) -> tuple[dict, dict]:
-    """(params, buffers) of a generator, from a work directory or a bundle, checked against the model's shapes."""
+def load_fitting(name, functional: Functional, params: dict) -> tuple[dict, list[str]]:
+    """`params` with the weights of a work directory or bundle put in where name and shape agree, and the names of
+    the others. ValueError where none agrees."""
     path = pathlib.Path(name)
     if (path / "checkpoints").is_dir():
-        params, buffers = _newest(path, functional)
-        check_arrays(functional.shapes, params | buffers, str(path))
-        return params, buffers
-    return _arrays(resolve(name) / GENERATOR, functional)
+        with Checkpoints(path) as checkpoints:
+            stored, _ = checkpoints.restore_weights()
+    else:
+        stored = load_generator(resolve(name))[2]
+    fitting = {k: v for k, v in stored.items() if k in params and v.shape == params[k].shape}
+    if not fitting:
+        raise ValueError(f"init={name}: none of its weights fits this model")
+    return params | fitting, sorted(set(params) - set(fitting))
 
 
 def load_generator(path: pathlib.Path):
@@ -235,7 +240,9 @@ def _arrays(path: pathlib.Path, functional: Functional) -> tuple[dict, dict]:
 def _newest(workdir: pathlib.Path, functional: Functional) -> tuple[dict, dict]:
     """Averaged parameters and buffers of the newest checkpoint, on this process's devices, whatever mesh wrote it."""
     with Checkpoints(workdir) as checkpoints:
-        return checkpoints.restore_weights(functional)
+        params, buffers = checkpoints.restore_weights()
+    check_arrays(functional.shapes, params | buffers, str(workdir))
+    return params, buffers
 
 
 def _workdir_config(workdir: pathlib.Path, task: str) -> dict:

@@ -22,7 +22,11 @@ def test_tokens_give_the_peaks_back_within_half_a_bin(seed):
     tokens = beat_plan.encode(peaks)
     assert tokens.shape == (SLOTS,) and tokens.dtype == np.int32
     np.testing.assert_allclose(beat_plan.decode(tokens), peaks, atol=0.005 + 1e-9)
-    assert (tokens[: len(peaks)] < BINS).all() and tokens[len(peaks)] == END and (tokens[len(peaks) + 1 :] == PAD).all()
+    assert (
+        (tokens[: len(peaks)] < BINS).all()
+        and tokens[len(peaks)] == END
+        and (tokens[len(peaks) + 1 :] == PAD).all()
+    )
 
 
 def test_no_beat_is_a_plan_too():
@@ -67,7 +71,38 @@ def test_phase_equals_a_plain_reference():
         clear = [np.abs(peaks - t).min(initial=1) > 1e-4 for t in CENTRES]  # at a peak rounding decides
         for name in wanted[0]:
             got = np.asarray(phase[name][row])[clear]
-            np.testing.assert_allclose(got, np.array([w[name] for w in wanted])[clear], atol=1e-4, err_msg=name)
+            np.testing.assert_allclose(
+                got, np.array([w[name] for w in wanted])[clear], atol=1e-4, err_msg=name
+            )
+
+
+def reference_echoes(peaks, t) -> list[list[float | None]]:
+    """Times of the same place in earlier beats, latest first: counted from R, and up to R; None where there is none."""
+    now = sum(p <= t for p in peaks) - 1  # the beat that holds t
+    after, ahead = [], []
+    for m in range(beat_plan.ECHOES):
+        first, end = now - 1 - m, now - m
+        place = peaks[first] + t - peaks[now] if first >= 0 else np.inf
+        after.append(place if first >= 0 and place < peaks[end] else None)
+        place = peaks[end] - (peaks[now + 1] - t) if end >= 0 and now + 1 < len(peaks) else -np.inf
+        ahead.append(place if place > (peaks[end - 1] if end >= 1 else 0.0) else None)
+    return [after, ahead]
+
+
+def test_echoes_equal_a_plain_reference():
+    rng = np.random.default_rng(1)
+    plans = np.stack([beat_plan.encode(random_peaks(rng, c)) for c in (None, None, None, 0, 1, 2)])
+    centres = CENTRES + 0.0023  # off the ticks of the plan, so that rounding decides nothing
+    phase = jax.device_get(jax.jit(lambda plans: vars(beat_plan.phase(plans, centres)))(plans))
+    for row, plan in enumerate(plans):
+        peaks = list(beat_plan.decode(plan))
+        for n, t in enumerate(centres):
+            for way, times in enumerate(reference_echoes(peaks, t)):
+                for m, time in enumerate(times):
+                    assert phase["known"][row, n, way, m] == (time is not None), (row, t, way, m)
+                    if time is not None:
+                        assert abs(phase["echoes"][row, n, way, m] - time) < 1e-4
+    assert phase["known"].shape == (6, 312, 2, beat_plan.ECHOES) and phase["known"][0].any()
 
 
 def test_features_are_finite_bounded_and_tell_frames_apart():

@@ -19,7 +19,11 @@ class Two(nnx.Module):
 def test_paths_shapes_and_counts():
     functional = Functional(Two)
     params, buffers = functional.init(jax.random.key(0))
-    assert set(params) == set(functional.param_names) == {f"layers/{i}/{n}" for i in (0, 1) for n in ("kernel", "bias")}
+    assert (
+        set(params)
+        == set(functional.param_names)
+        == {f"layers/{i}/{n}" for i in (0, 1) for n in ("kernel", "bias")}
+    )
     assert set(buffers) == {"seen"} and functional.count() == 2 * 3 + 3 + 3 * 2 + 2
     assert functional.shapes == {k: v.shape for k, v in (params | buffers).items()}
     check_arrays(functional.shapes, params | buffers, "here")

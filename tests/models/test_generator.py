@@ -8,11 +8,23 @@ import pytest
 
 from ttecg.models import beat_plan
 from ttecg.models.functional import Functional
-from ttecg.models.generator import GeneratorConfig, cross_entropy
+from ttecg.models.generator import GeneratorConfig, _look_back, cross_entropy
 from ttecg.models.sampling import SamplingPolicy, sample
 
-CONFIG = GeneratorConfig(layers=2, width=32, heads=2, head_dim=16, vocab=40, prompt=16, frames=14, levels=2, codes=9,
-                         code_dim=8, frame_seconds=0.1, compute="float32")  # fmt: skip
+CONFIG = GeneratorConfig(
+    layers=2,
+    width=32,
+    heads=2,
+    head_dim=16,
+    vocab=40,
+    prompt=16,
+    frames=14,
+    levels=2,
+    codes=9,
+    code_dim=8,
+    frame_seconds=0.1,
+    compute="float32",
+)
 FUNCTIONAL = Functional(CONFIG.create)
 RNG = np.random.default_rng(0)
 PROMPT = np.zeros((2, 8), np.int32)
@@ -47,7 +59,9 @@ def projections(model, plan, latents=None):
 def test_a_frame_sees_only_earlier_frames(arrays):
     latents = jax.random.normal(jax.random.key(1), (1, CONFIG.frames, CONFIG.code_dim))
     slopes = jax.jit(jax.jacrev(lambda x: projections(FUNCTIONAL.merge(*arrays), PLAN[:1], x)))(latents)
-    plan, *levels = (np.abs(s[:, 0]).sum(-1) for s in slopes)  # (R or N, N): of output i by the latent of frame j
+    plan, *levels = (
+        np.abs(s[:, 0]).sum(-1) for s in slopes
+    )  # (R or N, N): of output i by the latent of frame j
     assert not plan.any()
     for slope in levels:
         seen = np.tril(np.ones_like(slope), -1).astype(bool)
@@ -73,7 +87,9 @@ def test_levels_see_the_levels_above_in_their_frame_and_no_others(arrays):
     other[:, 6] = (other[:, 6] + [3, 4]) % CONFIG.codes
     below = other.copy()
     below[:, 6, 0] = CODES[:, 6, 0]  # only level 2 of frame 6 differs
-    (plan, first), (plan_b, first_b), (_, first_c) = (logits(arrays, PROMPT, PLAN, c) for c in (CODES, other, below))
+    (plan, first), (plan_b, first_b), (_, first_c) = (
+        logits(arrays, PROMPT, PLAN, c) for c in (CODES, other, below)
+    )
     np.testing.assert_array_equal(plan, plan_b)
     np.testing.assert_array_equal(first[0][:, :7], first_b[0][:, :7])
     np.testing.assert_array_equal(first[1][:, :6], first_b[1][:, :6])
@@ -85,11 +101,36 @@ def test_levels_see_the_levels_above_in_their_frame_and_no_others(arrays):
 def test_a_later_beat_reaches_frames_through_their_phase(arrays):
     changed = PLAN.copy()
     changed[0] = beat_plan.encode([0.2, 0.55, 0.9, 1.2])
-    (plan, codes), (plan_b, codes_b) = logits(arrays, PROMPT, PLAN, CODES), logits(arrays, PROMPT, changed, CODES)
+    (plan, codes), (plan_b, codes_b) = (
+        logits(arrays, PROMPT, PLAN, CODES),
+        logits(arrays, PROMPT, changed, CODES),
+    )
     np.testing.assert_array_equal(plan[0, :4], plan_b[0, :4])
     assert np.abs(plan[0, 4] - plan_b[0, 4]).max() > 1e-3
     assert (np.abs(codes[0][0] - codes_b[0][0]).max(-1) > 0).all()
     np.testing.assert_array_equal(codes[0][1], codes_b[0][1])  # the other row
+
+
+def test_looking_back_finds_the_same_place_of_earlier_beats():
+    """Beats every 5 frames: the last one and the mean of all, counted from R and up to R."""
+    plan, frames = beat_plan.encode(np.arange(0.25, 4, 0.5))[None], jnp.arange(38)
+    latents = np.random.default_rng(0).normal(size=(1, 38, 8)).astype(np.float32)
+    phase = beat_plan.phase(
+        plan, (frames + 0.5) * 0.1 + 1e-4
+    )  # just after the centre: never on the edge of two frames
+    latest, following, mean, part, known = (np.asarray(x) for x in _look_back(latents, phase, frames, 0.1))
+    for n in (13, 22, 36):
+        for way in range(2):
+            its = slice(8 * way, 8 * way + 8)
+            if way == 1 and n > 35:
+                continue  # after the last planned beat there is no next one to count from
+            beats = min((n - 3) // 5, beat_plan.ECHOES)
+            np.testing.assert_allclose(latest[0, n, its], latents[0, n - 5], atol=0)
+            np.testing.assert_allclose(following[0, n, its], latents[0, n - 4], atol=0)
+            wanted = np.mean([latents[0, n - 5 * (m + 1)] for m in range(beats)], axis=0)
+            np.testing.assert_allclose(mean[0, n, its], wanted, atol=0.01)
+            assert known[0, n, way] == 1 and part[0, n, way] < 0.01
+    assert not known[0, 0].any() and not np.stack([latest[0, 0], following[0, 0], mean[0, 0]]).any()
 
 
 def test_prompt_padding_is_never_seen(arrays):
@@ -112,7 +153,9 @@ def test_every_word_of_the_prompt_is_seen(arrays):
     params, buffers = arrays
 
     def total(table):
-        plan, codes = FUNCTIONAL.merge(params | {"prompt_table": table}, buffers)(PROMPT[:1], PLAN[:1], CODES[:1])
+        plan, codes = FUNCTIONAL.merge(params | {"prompt_table": table}, buffers)(
+            PROMPT[:1], PLAN[:1], CODES[:1]
+        )
         return plan[0, 3, 50] + codes[0][0, 5, 3]
 
     slope = np.abs(jax.jit(jax.grad(total))(params["prompt_table"])).sum(-1)
@@ -142,19 +185,28 @@ def test_cross_entropy_of_nothing_is_zero():
 
 
 def test_what_one_batch_teaches_is_what_greedy_sampling_writes():
-    params, buffers = INITIAL[0], {"code_vectors": jax.random.normal(jax.random.key(7), FUNCTIONAL.shapes["code_vectors"])}
+    params, buffers = (
+        INITIAL[0],
+        {"code_vectors": jax.random.normal(jax.random.key(7), FUNCTIONAL.shapes["code_vectors"])},
+    )
     optimizer = optax.adam(5e-3)
 
     def step(carry, _):
         params, moments = carry
-        value, grads = jax.value_and_grad(lambda p: sum(FUNCTIONAL.merge(p, buffers).losses(PROMPT, PLAN, CODES).values()))(params)
+        value, grads = jax.value_and_grad(
+            lambda p: sum(FUNCTIONAL.merge(p, buffers).losses(PROMPT, PLAN, CODES).values())
+        )(params)
         updates, moments = optimizer.update(grads, moments)
         return (optax.apply_updates(params, updates), moments), value
 
-    (params, _), values = jax.jit(lambda c: jax.lax.scan(step, c, None, length=120))((params, optimizer.init(params)))
+    (params, _), values = jax.jit(lambda c: jax.lax.scan(step, c, None, length=120))(
+        (params, optimizer.init(params))
+    )
     assert values[30] < 0.5 * values[0] and values[-1] < 0.1, values
     keys = jax.random.split(jax.random.key(0), 2)
-    draw = jax.jit(lambda p: sample(FUNCTIONAL.merge(p, buffers), PROMPT, PROMPT, keys, SamplingPolicy(temperature=0)))
+    draw = jax.jit(
+        lambda p: sample(FUNCTIONAL.merge(p, buffers), PROMPT, PROMPT, keys, SamplingPolicy(temperature=0))
+    )
     plan, codes = draw(params)
     np.testing.assert_array_equal(plan, PLAN)
     np.testing.assert_array_equal(codes, CODES)

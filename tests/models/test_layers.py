@@ -17,11 +17,17 @@ def normal(*shape, seed=0):
 
 
 @pytest.mark.parametrize("length", [9, 12])
-@pytest.mark.parametrize("kernel, stride, pad", [(1, 1, None), (3, 1, None), (4, 1, None), (4, 2, (1, 1)), (5, 3, (0, 2))])
+@pytest.mark.parametrize(
+    "kernel, stride, pad", [(1, 1, None), (3, 1, None), (4, 1, None), (4, 2, (1, 1)), (5, 3, (0, 2))]
+)
 def test_convolution_is_that_of_xla(kernel, stride, pad, length):
     conv, x = Conv1d(3, 5, kernel, stride=stride, pad=pad, rngs=nnx.Rngs(1)), normal(2, length, 3)
     wanted = jax.lax.conv_general_dilated(
-        x, conv.kernel[...].reshape(kernel, 3, 5), (stride,), [conv.pad], dimension_numbers=("NWC", "WIO", "NWC")
+        x,
+        conv.kernel[...].reshape(kernel, 3, 5),
+        (stride,),
+        [conv.pad],
+        dimension_numbers=("NWC", "WIO", "NWC"),
     )
     np.testing.assert_allclose(conv(x), wanted + conv.bias[...], atol=1e-5)
     if stride == 1:
@@ -84,7 +90,9 @@ def test_dropout_keeps_the_mean_and_needs_a_key():
     assert layers.dropout(x, 0.3, None) is x and layers.dropout(x, 0.0, jax.random.key(0)) is x
     y = layers.dropout(x, 0.3, jax.random.key(0))
     assert set(np.unique(y)) == {0.0, np.float32(1 / 0.7)}
-    assert float((y == 0).mean()) == pytest.approx(0.3, abs=0.02) and float(y.mean()) == pytest.approx(1, abs=0.02)
+    assert float((y == 0).mean()) == pytest.approx(0.3, abs=0.02) and float(y.mean()) == pytest.approx(
+        1, abs=0.02
+    )
 
 
 @pytest.fixture(params=[BaseBlock, PaperBlock])

@@ -1,4 +1,4 @@
-"""The paper's transformer: its size, causality by gradients, padding, and that training leads to what sampling reads."""
+"""The paper's transformer: its size, causality by gradients, padding, and training agrees with sampling."""
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,9 @@ from ttecg.models.generator import causal
 from ttecg.models.paper_generator import PaperGeneratorConfig
 from ttecg.models.sampling import SamplingPolicy, sample
 
-CONFIG = PaperGeneratorConfig(layers=2, width=32, heads=2, head_dim=16, vocab=110, prompt=10, frames=7, codes=9,
-                              compute="float32")  # fmt: skip
+CONFIG = PaperGeneratorConfig(
+    layers=2, width=32, heads=2, head_dim=16, vocab=110, prompt=10, frames=7, codes=9, compute="float32"
+)
 FUNCTIONAL = Functional(CONFIG.create)
 PROMPT = np.array([[1, 6, 30, 104, 107, 0, 0, 0], [1, 7, 31, 0, 0, 0, 0, 0]], np.int32)
 CODES = np.stack([np.random.default_rng(i).permutation(9)[:7] for i in range(2)])[..., None]
@@ -59,10 +60,17 @@ def test_a_frame_sees_only_earlier_frames(params):
 
 def test_text_is_predicted_from_earlier_text_only(params):
     def text_loss(table, prompt):
-        return FUNCTIONAL.merge(params | {"prompt_table": table}, {}).losses(prompt, EMPTY[:1], CODES[:1])["text"]
+        return FUNCTIONAL.merge(params | {"prompt_table": table}, {}).losses(prompt, EMPTY[:1], CODES[:1])[
+            "text"
+        ]
 
     slope = np.abs(jax.jit(jax.grad(text_loss))(params["prompt_table"], PROMPT[:1])).sum(-1)
-    assert set(np.flatnonzero(slope)) == {1, 6, 30, 104}  # the last piece, 107, is predicted and predicts nothing
+    assert set(np.flatnonzero(slope)) == {
+        1,
+        6,
+        30,
+        104,
+    }  # the last piece, 107, is predicted and predicts nothing
 
 
 def test_prompt_padding_is_never_seen(params):
@@ -79,14 +87,20 @@ def test_what_one_batch_teaches_is_what_greedy_sampling_writes(params):
 
     def step(carry, _):
         params, moments = carry
-        value, grads = jax.value_and_grad(lambda p: FUNCTIONAL.merge(p, {}).losses(PROMPT, EMPTY, CODES)["code_1"])(params)
+        value, grads = jax.value_and_grad(
+            lambda p: FUNCTIONAL.merge(p, {}).losses(PROMPT, EMPTY, CODES)["code_1"]
+        )(params)
         updates, moments = optimizer.update(grads, moments)
         return (optax.apply_updates(params, updates), moments), value
 
-    (params, _), values = jax.jit(lambda c: jax.lax.scan(step, c, None, length=80))((params, optimizer.init(params)))
+    (params, _), values = jax.jit(lambda c: jax.lax.scan(step, c, None, length=80))(
+        (params, optimizer.init(params))
+    )
     assert values[30] < 0.5 * values[0] and values[-1] < 0.1, values
     keys = jax.random.split(jax.random.key(0), 2)
-    draw = jax.jit(lambda p: sample(FUNCTIONAL.merge(p, {}), PROMPT, PROMPT, keys, SamplingPolicy(temperature=0)))
+    draw = jax.jit(
+        lambda p: sample(FUNCTIONAL.merge(p, {}), PROMPT, PROMPT, keys, SamplingPolicy(temperature=0))
+    )
     np.testing.assert_array_equal(draw(params)[1], CODES)
 
 

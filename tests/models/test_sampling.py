@@ -14,24 +14,47 @@ from ttecg.models.generator import GeneratorConfig
 from ttecg.models.paper_generator import PaperGeneratorConfig
 from ttecg.models.sampling import SamplingPolicy, choose, compiled, keep_likely, sample_without_cache
 
-BASE = Functional(GeneratorConfig(layers=2, width=32, heads=2, head_dim=16, vocab=40, prompt=16, frames=14, levels=2,
-                                  codes=9, code_dim=8, frame_seconds=0.1, compute="float32").create)  # fmt: skip
-PAPER = Functional(PaperGeneratorConfig(layers=2, width=32, heads=2, head_dim=16, vocab=110, prompt=10, frames=7,
-                                        codes=9, compute="float32").create)  # fmt: skip
-PROMPTS = np.array([[1, 6, 30, 33, 35, 0, 0, 0], [1, 7, 31, 0, 0, 0, 0, 0], [1, 5, 31, 38, 0, 0, 0, 0]] * 3, np.int32)[:8]
+BASE = Functional(
+    GeneratorConfig(
+        layers=2,
+        width=32,
+        heads=2,
+        head_dim=16,
+        vocab=40,
+        prompt=16,
+        frames=14,
+        levels=2,
+        codes=9,
+        code_dim=8,
+        frame_seconds=0.1,
+        compute="float32",
+    ).create
+)
+PAPER = Functional(
+    PaperGeneratorConfig(
+        layers=2, width=32, heads=2, head_dim=16, vocab=110, prompt=10, frames=7, codes=9, compute="float32"
+    ).create
+)
+PROMPTS = np.array(
+    [[1, 6, 30, 33, 35, 0, 0, 0], [1, 7, 31, 0, 0, 0, 0, 0], [1, 5, 31, 38, 0, 0, 0, 0]] * 3, np.int32
+)[:8]
 NOTHING = np.tile(np.array([1, 5, 0, 0, 0, 0, 0, 0], np.int32), (8, 1))
 GREEDY = SamplingPolicy(temperature=0)
 
 
 @functools.cache
 def arrays(functional):
-    """Parameters larger than they start, so that samples depend on what is before them; beats of 50 to 400 ms and an end."""
+    """Parameters larger than they start, so that samples depend on what is before them; beats of 50 to 400 ms."""
     rng = np.random.default_rng(5)
     params = jax.jit(functional.init)(jax.random.key(0))[0]
     params = {k: np.array(v + 0.3 * rng.normal(size=v.shape), np.float32) for k, v in params.items()}
     if "plan_head/bias" in params:
         params["plan_head/bias"][np.r_[0:5, 40:300]] -= 8
-    buffers = {k: rng.normal(size=functional.shapes[k]).astype(np.float32) for k in functional.shapes if k not in params}
+    buffers = {
+        k: rng.normal(size=functional.shapes[k]).astype(np.float32)
+        for k in functional.shapes
+        if k not in params
+    }
     return params, buffers
 
 
@@ -53,13 +76,19 @@ def test_plans_end_once_and_codes_are_codes(drawn):
     assert ((codes >= 0) & (codes < 9)).all()
     for row in plan:
         end = np.flatnonzero(row == beat_plan.END)
-        assert len(end) == 1 and (row[: end[0]] < beat_plan.BINS).all() and (row[end[0] + 1 :] == beat_plan.PAD).all()
+        assert (
+            len(end) == 1
+            and (row[: end[0]] < beat_plan.BINS).all()
+            and (row[end[0] + 1 :] == beat_plan.PAD).all()
+        )
     assert len({tuple(r) for r in plan}) > 4 and len({tuple(c.ravel()) for c in codes}) == 8
 
 
 def test_a_plan_that_will_not_end_ends_in_the_last_slot():
     params, buffers = arrays(BASE)
-    stubborn = params | {"plan_head/bias": params["plan_head/bias"] - 1e4 * (np.arange(beat_plan.VOCAB) == beat_plan.END)}
+    stubborn = params | {
+        "plan_head/bias": params["plan_head/bias"] - 1e4 * (np.arange(beat_plan.VOCAB) == beat_plan.END)
+    }
     keys = jax.random.split(jax.random.key(0), 2)
     plan, _ = compiled(BASE, SamplingPolicy(), False)(stubborn, buffers, PROMPTS[:2], NOTHING[:2], keys, None)
     assert (plan[:, :-1] < beat_plan.BINS).all() and (plan[:, -1] == beat_plan.END).all()
@@ -91,7 +120,7 @@ def mixed(prompt, nothing, plan, codes, guidance):
     return jax.tree.map(lambda y, n: n + guidance * (y - n), yes, no)
 
 
-@pytest.mark.parametrize("guidance", [1.0, 2.5, 0.0])
+@pytest.mark.parametrize("guidance", [1.0, 2.5])
 def test_cached_greedy_sampling_takes_the_argmax_of_the_full_forward_pass(guidance):
     plan, codes = draw(BASE, dataclasses.replace(GREEDY, guidance=guidance))
     plan_logits, code_logits = mixed(PROMPTS, NOTHING, plan, codes, guidance)
@@ -109,13 +138,11 @@ def _is_best(logits, token):
 
 def test_a_given_plan_is_obeyed():
     given = np.stack([beat_plan.encode(np.arange(0.1 + 0.05 * i, 1.4, 0.3 + 0.03 * i)) for i in range(8)])
-    for guidance in (1.0, 2.0):
-        plan, codes = draw(BASE, dataclasses.replace(GREEDY, guidance=guidance), plan=given)
-        np.testing.assert_array_equal(plan, given)
-        code_logits = mixed(PROMPTS, NOTHING, given, codes, guidance)[1]
-        for b in range(8):
-            _is_best(code_logits[0][b, 9], codes[b, 9, 0])
-            _is_best(code_logits[1][b, 9], codes[b, 9, 1])
+    plan, codes = draw(BASE, dataclasses.replace(GREEDY, guidance=2.0), plan=given)
+    np.testing.assert_array_equal(plan, given)
+    code_logits = mixed(PROMPTS, NOTHING, given, codes, 2.0)[1]
+    for b, n, q in np.ndindex(8, 14, 2):
+        _is_best(code_logits[q][b, n], codes[b, n, q])
 
 
 def test_giving_back_the_plan_that_was_drawn_gives_the_same_codes(drawn):
@@ -145,14 +172,18 @@ def test_the_cache_changes_nothing_in_the_paper_s_transformer(policy):
     np.testing.assert_array_equal(codes, slow(arrays(PAPER)[0]))
 
 
-@pytest.mark.parametrize("top_k, top_p", [(0, 1.0), (3, 1.0), (50, 1.0), (0, 0.5), (0, 0.93), (4, 0.7), (0, 1e-9)])
+@pytest.mark.parametrize(
+    "top_k, top_p", [(0, 1.0), (3, 1.0), (50, 1.0), (0, 0.5), (0, 0.93), (4, 0.7), (0, 1e-9)]
+)
 def test_filters_equal_a_numpy_reference(top_k, top_p):
     logits = 2 * np.random.default_rng(0).normal(size=(20, 11)).astype(np.float32)
     kept = np.asarray(keep_likely(jnp.asarray(logits), top_k, top_p))
     for row, got in zip(logits.astype(float), kept):
         order = np.argsort(-row)[: top_k or None]
         p = np.exp(row[order]) / np.exp(row[order]).sum()
-        count = 1 + np.searchsorted(np.cumsum(p), top_p) if top_p < 1 else len(order)  # the smallest set that holds top_p
+        count = (
+            1 + np.searchsorted(np.cumsum(p), top_p) if top_p < 1 else len(order)
+        )  # the smallest set that holds top_p
         wanted = np.zeros(11, bool)
         wanted[order[:count]] = True
         np.testing.assert_array_equal(got > -1e29, wanted)
@@ -169,7 +200,7 @@ def test_tokens_come_as_often_as_they_are_likely():
 
 
 def test_each_level_has_its_own_temperature():
-    cold_below = draw(BASE, SamplingPolicy(plan_temperature=0.0, level_temperature=(1.0, 0.0)))
+    cold_below = draw(BASE, SamplingPolicy(plan_temperature=0.0, level_temperature=(4.0, 0.0)))
     plan_greedy = draw(BASE, GREEDY)[0]
     np.testing.assert_array_equal(cold_below[0], plan_greedy)
     code_logits = teacher_forced(PROMPTS, *cold_below)[1]

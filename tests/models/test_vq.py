@@ -24,7 +24,9 @@ def quantise(vq, z, levels=None, key=None):
 def vq():
     """Random books, finer from level to level, in use."""
     vq = ResidualVQ(LEVELS, SIZE, DIM, decay=0.9, dead_share=0.1)
-    vq.vectors[...] = jnp.asarray(normal(LEVELS, SIZE, DIM, seed=5)) * 0.5 ** jnp.arange(LEVELS)[:, None, None]
+    vq.vectors[...] = (
+        jnp.asarray(normal(LEVELS, SIZE, DIM, seed=5)) * 0.5 ** jnp.arange(LEVELS)[:, None, None]
+    )
     vq.counts[...] = jnp.full((LEVELS, SIZE), 4.0)
     return vq
 
@@ -108,7 +110,9 @@ def test_dead_codes_are_put_onto_the_data_and_counted_at_the_mean(vq):
     assert (codes[..., 0] == 2).all()
     mean = float(counts[0].mean())
     assert after[0, 2] == pytest.approx(0.9 * mean + 0.1 * 60, rel=1e-5)
-    landed = (vectors[0, 2] * after[0, 2] - 0.1 * z.sum((0, 1))) / (0.9 * mean)  # where it stood before it moved
+    landed = (vectors[0, 2] * after[0, 2] - 0.1 * z.sum((0, 1))) / (
+        0.9 * mean
+    )  # where it stood before it moved
     assert np.abs(z.reshape(-1, DIM) - landed).max(-1).min() < 1e-3
     np.testing.assert_array_equal(vectors[0, 3], vq.vectors[...][0, 3])  # the living stay
 

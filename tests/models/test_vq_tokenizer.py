@@ -111,7 +111,12 @@ def test_a_shift_by_one_frame_shifts_the_latents(tiny):
 
 @pytest.mark.parametrize(
     "wrong, named",
-    [({"kind": "vqgan"}, "kind"), ({"leads": 3}, "leads"), ({"samples": 1000}, "8 N [+] 4"), ({"samples": 2501}, "2501")],
+    [
+        ({"kind": "vqgan"}, "kind"),
+        ({"leads": 3}, "leads"),
+        ({"samples": 1000}, "8 N [+] 4"),
+        ({"samples": 2501}, "2501"),
+    ],
 )
 def test_wrong_sizes_are_named(wrong, named):
     with pytest.raises(ValueError, match=named):

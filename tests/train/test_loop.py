@@ -52,7 +52,7 @@ def loss_step(state, batch, key, optimizer):
 
     value, grads = jax.value_and_grad(loss)(state.params)
     state, norms = apply_gradients(state, grads, optimizer, 0.9, {"seen": state.buffers["seen"] + 1})
-    return state, {"loss": value, **norms}
+    return state, {"loss": value, "noise": jax.random.normal(key), **norms}
 
 
 def make_row(rng):
@@ -98,6 +98,12 @@ def straight(tmp_path_factory):
     state = train(task(), RUN, workdir)
     assert state.step == RUN.steps and state.buffers["seen"] == RUN.steps
     return jax.device_get(state), [line["loss"] for line in log_of(workdir)]
+
+
+def test_every_step_and_every_seed_has_a_key_of_its_own(tmp_path):
+    train(task(), RUN, tmp_path / "a")
+    train(task(), run_config(seed=4), tmp_path / "b")
+    assert len({line["noise"] for name in "ab" for line in log_of(tmp_path / name)}) == 16
 
 
 def crash(_):
@@ -153,7 +159,9 @@ def spoil(rows):
 
 def test_nan_stops_with_its_step_and_is_never_saved(straight, tmp_path):
     for workdir, bad, kept in ((tmp_path / "a", 4, 3), (tmp_path / "b", 5, 3), (tmp_path / "c", 7, 6)):
-        with pytest.raises(FloatingPointError, match=f"^step {bad + 1}: grad_norm, loss, update_norm is not finite"):
+        with pytest.raises(
+            FloatingPointError, match=f"^step {bad + 1}: grad_norm, loss, update_norm is not finite"
+        ):
             train(disturbed(bad, spoil), RUN, workdir)
         assert latest(workdir) == kept
     assert_same(train(task(), RUN, tmp_path / "b"), straight[0])
@@ -197,7 +205,11 @@ def test_when_what_is_called(tmp_path):
     whole = task(batch, prepare=prepare, evaluate=evaluate)
     for steps in (5, 8):
         train(whole, run_config(steps=steps, eval_every=2, log_every=4), tmp_path)
-    assert calls["prepare"] == 1 and calls["evaluate"] == [2, 4, 5, 6, 8] and sorted(calls["batch"]) == list(range(8))
+    assert (
+        calls["prepare"] == 1
+        and calls["evaluate"] == [2, 4, 5, 6, 8]
+        and sorted(calls["batch"]) == list(range(8))
+    )
     assert [line["step"] for line in log_of(tmp_path) if "loss" in line] == [4, 5, 8]
     assert [line["step"] for line in log_of(tmp_path) if "val" in line] == [2, 4, 5, 6, 8]
 
@@ -223,7 +235,9 @@ def test_a_batch_that_does_not_divide_is_named(tmp_path):
         train(task(), run_config(mesh_data=3), tmp_path)
 
 
-@pytest.mark.parametrize("name, value", [("steps", 0), ("batch", 0), ("keep", 0), ("mesh_model", 0), ("mesh_data", -1)])
+@pytest.mark.parametrize(
+    "name, value", [("steps", 0), ("batch", 0), ("keep", 0), ("mesh_model", 0), ("mesh_data", -1)]
+)
 def test_numbers_that_make_no_run_are_named(name, value):
     with pytest.raises(ValueError, match=f"run.{name} must be at least"):
         run_config(**{name: value})

@@ -11,8 +11,17 @@ from ttecg.train.generator import RULES
 from ttecg.train.sharding import P
 from ttecg.train.state import OptimizerConfig, init_state
 
-IN_COLUMNS = {"qkv/kernel", "wide/kernel", "frame_in/kernel", "prompt_table", "plan_table", "code_table",
-              "prompt_positions", "code_positions", "section"}  # fmt: skip
+IN_COLUMNS = {
+    "qkv/kernel",
+    "wide/kernel",
+    "frame_in/kernel",
+    "prompt_table",
+    "plan_table",
+    "code_table",
+    "prompt_positions",
+    "code_positions",
+    "section",
+}
 IN_ROWS = {"out/kernel", "narrow/kernel", "frame_mix/kernel", "query/kernel"}
 IN_BIAS = {"wide/bias", "frame_in/bias"}
 
@@ -46,7 +55,9 @@ def test_what_of_a_generator_lies_along_the_model_axis(config_of, name):
             if along:
                 assert shape[axis] % 2 == 0, f"{parameter} {shape} does not divide"
                 split.setdefault(axis if len(shape) > 1 else "bias", set()).add(_kind(parameter))
-    assert split.pop(1) <= IN_COLUMNS and split.pop(0) <= IN_ROWS and split.pop("bias") <= IN_BIAS and not split
+    assert (
+        split.pop(1) <= IN_COLUMNS and split.pop(0) <= IN_ROWS and split.pop("bias") <= IN_BIAS and not split
+    )
     blocks = [n for n in functional.shapes if n.startswith("trunk/") and n.endswith("kernel")]
     assert blocks and all(any(sharding.spec(n, functional.shapes[n], RULES)) for n in blocks)
 
@@ -64,7 +75,11 @@ def test_moments_follow_their_parameter_and_counters_are_everywhere(config_of):
     assert layout.step.spec == P()
     for name, place in layout.params.items():
         assert place.spec == layout.ema[name].spec == sharding.spec(name, functional.shapes[name], RULES)
-    moments = [leaf for leaf in jax.tree.leaves(layout.opt_state, is_leaf=lambda x: isinstance(x, dict)) if isinstance(leaf, dict)]
+    moments = [
+        leaf
+        for leaf in jax.tree.leaves(layout.opt_state, is_leaf=lambda x: isinstance(x, dict))
+        if isinstance(leaf, dict)
+    ]
     assert len(moments) == 2 and all(m == layout.params for m in moments)
 
 

@@ -17,7 +17,9 @@ def start(optimizer):
 
 
 def test_the_average_follows_fast_at_first_and_slowly_later():
-    optimizer = OptimizerConfig(learning_rate=0.1, warmup=0, schedule="constant", weight_decay=0.0).create(100)
+    optimizer = OptimizerConfig(learning_rate=0.1, warmup=0, schedule="constant", weight_decay=0.0).create(
+        100
+    )
     state, ema = start(optimizer), np.ones(3)
     step = jax.jit(lambda s: apply_gradients(s, jax.tree.map(jnp.ones_like, PARAMS), optimizer, 0.9)[0])
     for i in range(100):
@@ -50,7 +52,9 @@ def test_unknown_schedule_is_named():
 
 
 def test_weight_decay_leaves_biases_alone():
-    optimizer = OptimizerConfig(learning_rate=0.1, warmup=0, schedule="constant", weight_decay=0.5, clip=0.0).create(9)
+    optimizer = OptimizerConfig(
+        learning_rate=0.1, warmup=0, schedule="constant", weight_decay=0.5, clip=0.0
+    ).create(9)
     state, norms = apply_gradients(start(optimizer), jax.tree.map(jnp.zeros_like, PARAMS), optimizer, 0.9)
     np.testing.assert_allclose(state.params["kernel"], 0.95, rtol=1e-6)
     np.testing.assert_array_equal(state.params["bias"], 1)
@@ -58,7 +62,9 @@ def test_weight_decay_leaves_biases_alone():
 
 
 def test_clipping_bounds_what_adam_sees():
-    optimizer = OptimizerConfig(learning_rate=0.1, warmup=0, schedule="constant", clip=1.0, b1=0.0, b2=0.0).create(9)
+    optimizer = OptimizerConfig(
+        learning_rate=0.1, warmup=0, schedule="constant", clip=1.0, b1=0.0, b2=0.0
+    ).create(9)
     huge = jax.tree.map(lambda p: 1e6 * jnp.ones_like(p), PARAMS)
     state, norms = apply_gradients(start(optimizer), huge, optimizer, 0.9)
     assert norms["grad_norm"] == pytest.approx(3e6, rel=1e-4)

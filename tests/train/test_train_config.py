@@ -47,7 +47,9 @@ def test_override_of_an_inner_field(text, field, value):
 
 
 def test_override_of_outer_fields():
-    changed = override(Outer(), ['sources=["a", "b@2"]', "name=12", "on=False", "run.steps=9", "run.steps=10"])
+    changed = override(
+        Outer(), ['sources=["a", "b@2"]', "name=12", "on=False", "run.steps=9", "run.steps=10"]
+    )
     assert changed == Outer(sources=("a", "b@2"), name="12", on=False, run=Run(10))
     assert override(Outer(), ["name=a=b"]).name == "a=b"
 

@@ -34,6 +34,12 @@ def decode(tokens: np.ndarray) -> np.ndarray:
     return np.cumsum(tokens[: stop[0] if len(stop) else len(tokens)]) * BIN
 
 
+def early_frames(tokens: np.ndarray, frames: int, frame_seconds: float) -> np.ndarray:
+    """(frames,) bool: which frames lie before the second R peak, where there is no earlier beat to go by."""
+    peaks = decode(tokens)
+    return (np.arange(frames) + 0.5) * frame_seconds < (peaks[1] if len(peaks) > 1 else np.inf)
+
+
 @dataclasses.dataclass(frozen=True)
 class Phase:
     """Where frames stand in their beats; arrays (B, N), times in seconds, `has_*` say what is known.

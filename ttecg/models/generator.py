@@ -74,6 +74,8 @@ class Generator(nnx.Module):
         inputs = 7 * c.code_dim + 4 + _phase_width()
         self.frame_in = Linear(inputs, 2 * c.width, rngs=rngs)
         self.frame_mix = Linear(2 * c.width, c.width, bias=False, rngs=rngs)
+        self.prompt_wide = Linear(c.width, c.width, rngs=rngs)
+        self.prompt_out = Linear(c.width, c.width, bias=False, scale=0.0, rngs=rngs)
         self.trunk = Trunk(
             BaseBlock, c.layers, c.width, c.heads, c.head_dim, c.dropout, remat=c.remat, rngs=rngs
         )
@@ -92,14 +94,20 @@ class Generator(nnx.Module):
         x = self.plan_table[...][tokens_BxR] + self.section[...][1]
         return x.astype(self.config.dtype), self.config.prompt + first + jnp.arange(tokens_BxR.shape[1])
 
-    def embed_frames(self, index_n, latents_BxNxD, plan_BxR):
+    def gist(self, prompt_BxP):
+        """(B, 1, D): each id of the prompt adds its own vector. Every frame is given it, since past its first beat
+        an ECG can be continued without the report, and attention alone is slow to learn to read it."""
+        each = self.prompt_out(jax.nn.gelu(self.prompt_wide(10 * self.prompt_table[...][prompt_BxP])))
+        return (each * (prompt_BxP != 0)[..., None]).sum(1, keepdims=True).astype(self.config.dtype)
+
+    def embed_frames(self, index_n, latents_BxNxD, plan_BxR, gist_Bx1xD):
         """Inputs of frames index_n (n,), given the latents of all frames so far (later ones are not looked at)."""
         c = self.config
         p = beat_plan.phase(plan_BxR, (index_n + 0.5) * c.frame_seconds)
         previous = _tap(latents_BxNxD, jnp.broadcast_to(index_n - 1, p.since.shape), index_n)
         x = [previous, *_look_back(latents_BxNxD, p, index_n, c.frame_seconds), beat_plan.features(p)]
         x = jnp.concatenate(x, -1).astype(c.dtype)
-        x = self.frame_mix(jax.nn.gelu(self.frame_in(x))) + self.section[...][2].astype(c.dtype)
+        x = self.frame_mix(jax.nn.gelu(self.frame_in(x))) + gist_Bx1xD + self.section[...][2].astype(c.dtype)
         return x, c.prompt + self.plan_slots + index_n
 
     # --- heads ----------------------------------------------------------------------------------------------------
@@ -128,7 +136,7 @@ class Generator(nnx.Module):
         parts = [
             self.embed_prompt(prompt_BxP),
             self.embed_plan(jnp.concatenate([start, plan_BxR[:, :-1]], 1)),
-            self.embed_frames(frames, latents, plan_BxR),
+            self.embed_frames(frames, latents, plan_BxR, self.gist(prompt_BxP)),
         ]
         x, positions = jnp.concatenate([x for x, _ in parts], 1), jnp.concatenate([p for _, p in parts])
         mask = causal(self.visible(prompt_BxP, plan_BxR, len(frames)))
@@ -140,11 +148,12 @@ class Generator(nnx.Module):
             above = above + self.code_vectors[...][q][codes_BxNxQ[..., q]]
         return self.plan_logits(h[:, p : p + r]), logits
 
-    def losses(self, prompt_BxP, plan_BxR, codes_BxNxQ, key=None) -> dict:
-        """Mean cross-entropies in nats: "plan" over RR tokens and END, "code_1" ... per level."""
+    def losses(self, prompt_BxP, plan_BxR, codes_BxNxQ, key=None, weights_BxN=None) -> dict:
+        """Mean cross-entropies in nats: "plan" over RR tokens and END, "code_1" ... per level, frames weighted."""
         plan, codes = self(prompt_BxP, plan_BxR, codes_BxNxQ, key)
         terms = {"plan": cross_entropy(plan, jnp.minimum(plan_BxR, beat_plan.END), plan_BxR <= beat_plan.END)}
-        return terms | {f"code_{q + 1}": cross_entropy(x, codes_BxNxQ[..., q]) for q, x in enumerate(codes)}
+        frames = {f"code_{q + 1}": (x, codes_BxNxQ[..., q]) for q, x in enumerate(codes)}
+        return terms | {name: cross_entropy(*pair, weights_BxN) for name, pair in frames.items()}
 
     @staticmethod
     def visible(prompt_BxP, plan_BxR, frames: int):
@@ -212,13 +221,13 @@ def _phase_width() -> int:
     return beat_plan.features(empty).shape[-1]
 
 
-def cross_entropy(logits, targets, where=None):
-    """Mean cross-entropy in nats over the positions where `where` is True."""
+def cross_entropy(logits, targets, weights=None):
+    """Mean cross-entropy in nats, positions weighted (booleans choose)."""
     picked = jnp.take_along_axis(logits, targets[..., None].astype(jnp.int32), -1)[..., 0]
     nats = jax.nn.logsumexp(logits, axis=-1) - picked
-    if where is None:
+    if weights is None:
         return nats.mean()
-    return jnp.sum(nats * where) / jnp.maximum(where.sum(), 1)
+    return jnp.sum(nats * weights) / jnp.maximum(weights.sum(), 1)
 
 
 def causal(visible_BxS):

@@ -17,7 +17,9 @@ def stft_magnitude(x_BxTxL, window: int):
     batch, samples, leads = x_BxTxL.shape
     count = (samples - window) // hop + 1
     hops = x_BxTxL[:, : (count + 3) * hop].reshape(batch, count + 3, hop, leads)
-    frames = jnp.concatenate([hops[:, i : i + count] for i in range(4)], axis=2).swapaxes(2, 3)  # (B, F, L, window)
+    frames = jnp.concatenate([hops[:, i : i + count] for i in range(4)], axis=2).swapaxes(
+        2, 3
+    )  # (B, F, L, window)
     n, f = np.arange(window), np.arange(window // 2 + 1)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * n / window)
     angle = 2 * np.pi * np.outer(n, f) / window

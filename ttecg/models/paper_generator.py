@@ -96,7 +96,7 @@ class PaperGenerator(nnx.Module):
     def code_logits(self, h):
         return self.code_head(self.norm(h)).astype(jnp.float32)
 
-    def losses(self, prompt_BxP, plan_Bx0, codes_BxNx1, key=None) -> dict:
+    def losses(self, prompt_BxP, plan_Bx0, codes_BxNx1, key=None, weights_BxN=None) -> dict:
         """Mean cross-entropies in nats: "text" over real pieces and conditions, "code_1" over codes."""
         ids = self.full_prompt(prompt_BxP)
         x = jnp.concatenate(
@@ -109,5 +109,5 @@ class PaperGenerator(nnx.Module):
         target = ids[:, 1:split]
         return {
             "text": cross_entropy(text, target, target != 0),
-            "code_1": cross_entropy(self.code_logits(h[:, split:]), codes_BxNx1[..., 0]),
+            "code_1": cross_entropy(self.code_logits(h[:, split:]), codes_BxNx1[..., 0], weights_BxN),
         }

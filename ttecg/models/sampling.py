@@ -142,8 +142,8 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
     def frame_step(carry, frame):
         cache, seen, latents = carry
         seen = seen.at[:, width + slots + frame].set(True)
-        x, positions = model.embed_frames(frame[None], latents, plan)
-        h, cache = model.trunk(guide.double(x), positions, seen[:, None], cache, width + slots + frame)
+        x, positions = model.embed_frames(frame[None], guide.double(latents), guide.double(plan), gist)
+        h, cache = model.trunk(x, positions, seen[:, None], cache, width + slots + frame)
         above, codes = jnp.zeros((batch, 1, c.code_dim)), []
         for q in range(c.levels):
             logits = guide.mix(model.code_logits(h, q, guide.double(above)))[:, 0]
@@ -154,6 +154,7 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
         latents = jax.lax.dynamic_update_slice_in_dim(latents, above, frame, axis=1)
         return (cache, seen, latents), jnp.stack(codes, -1)
 
+    gist = model.gist(prompt2)
     latents = jnp.zeros((batch, c.frames, c.code_dim))
     _, codes = jax.lax.scan(frame_step, (cache, seen, latents), jnp.arange(c.frames))
     return plan, codes.transpose(1, 0, 2)

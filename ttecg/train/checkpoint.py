@@ -7,10 +7,8 @@ exported, and "training" (step, parameters, optimiser), which going on needs bes
 import pathlib
 
 import jax
-import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from ttecg.models.functional import Functional
 from ttecg.train.state import TrainState
 
 
@@ -20,7 +18,7 @@ class Checkpoints:
     def __init__(self, workdir, keep: int = 2):
         self._manager = ocp.CheckpointManager(
             (pathlib.Path(workdir) / "checkpoints").absolute(),
-            item_names=("weights", "training"),
+            item_handlers={name: ocp.StandardCheckpointHandler() for name in ("weights", "training")},
             options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
         )
 
@@ -46,22 +44,23 @@ class Checkpoints:
         got = self._restore(weights=weights, training=training)
         return TrainState(**got["weights"], **got["training"])
 
-    def restore_weights(self, functional: Functional) -> tuple[dict, dict]:
+    def restore_weights(self) -> tuple[dict, dict]:
         """(averaged parameters, buffers) of the newest checkpoint on one device, whatever mesh wrote it."""
+        self._require()
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        arrays = {
-            name: jax.ShapeDtypeStruct(shape, jnp.float32, sharding=device)
-            for name, shape in functional.shapes.items()
-        }
-        ema = {name: arrays.pop(name) for name in functional.param_names}
-        got = self._restore(weights={"ema": ema, "buffers": arrays})["weights"]
+        stored = self._manager.item_metadata(self.latest)["weights"].tree
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), stored)
+        got = self._restore(weights=shapes)["weights"]
         return got["ema"], got["buffers"]
 
     def _restore(self, **items):
-        if self.latest is None:
-            raise ValueError(f"no checkpoint in {self._manager.directory}; train first")
+        self._require()
         args = {name: ocp.args.StandardRestore(tree) for name, tree in items.items()}
         return self._manager.restore(self.latest, args=ocp.args.Composite(**args))
+
+    def _require(self):
+        if self.latest is None:
+            raise ValueError(f"no checkpoint in {self._manager.directory}; train first")
 
     def close(self):
         """Waits for the last save."""

@@ -7,9 +7,10 @@ import json
 import jax
 import numpy as np
 
-from ttecg.bundle import describe_generator, load_tokenizer, load_weights
+from ttecg.bundle import describe_generator, load_fitting, load_tokenizer
 from ttecg.data import batches
 from ttecg.data.prompt import CONDITIONS, PromptEncoder
+from ttecg.models import beat_plan
 from ttecg.models.functional import Functional
 from ttecg.models.generator import GeneratorConfig
 from ttecg.models.paper_generator import PaperGeneratorConfig
@@ -41,7 +42,7 @@ class GeneratorTraining:
     text: str = "runs/text"
     # "PATH@WEIGHT" of prepared sets, or "simulator:COUNT@WEIGHT" (data.batches.Source)
     sources: tuple[str, ...] = ("simulator",)
-    # work directory or bundle whose weights training starts from; empty for random ones
+    # work directory or bundle whose weights training starts from, as far as they fit; empty for random ones
     init: str = ""
     # which conditions a prompt starts with, and how many ids it is padded to in training
     conditions: tuple[str, ...] = CONDITIONS
@@ -58,6 +59,8 @@ class GeneratorTraining:
     text_loss: float = 0.0
     plan_loss: float = 0.5
     level_loss: tuple[float, ...] = (1.0, 0.8, 0.6, 0.5)
+    # weight of the frames before the second R peak, which only the report can tell; later beats follow the first
+    early: float = 3.0
     # validation examples to score
     validation: int = 128
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-3, warmup=100, weight_decay=0.05)
@@ -143,10 +146,13 @@ def _row_maker(config, encoder, examples, mixture):
 
 
 def _row(encoder, config, examples, index, prompt) -> dict:
+    plan = examples.plans[index].astype(np.int32)
+    early = beat_plan.early_frames(plan, config.model.frames, config.model.frame_seconds)
     return {
         "prompt": encoder.padded([prompt], config.prompt_length)[0],
-        "plan": examples.plans[index].astype(np.int32),
+        "plan": plan,
         "codes": examples.codes[index].astype(np.int32),
+        "weights": np.where(early, config.early, 1.0).astype(np.float32),
     }
 
 
@@ -165,7 +171,9 @@ def _prepare(config, functional, tokenizer, examples, state):
         sample = np.concatenate([e.codes[:: max(1, len(e) // 200)] for e in examples])
         buffers["code_vectors"] = codes.normalised_code_vectors(tokenizer.code_vectors, sample)
     if config.init:
-        params, buffers = load_weights(config.init, functional)
+        params, fresh = load_fitting(config.init, functional, params)
+        if fresh:
+            print(f"of {config.init} no weights fit {', '.join(fresh)}; they start afresh")
     return dataclasses.replace(state, params=params, ema=jax.tree.map(np.copy, params), buffers=buffers)
 
 
@@ -181,7 +189,7 @@ def loss_step(functional: Functional, config: GeneratorTraining, state, batch, k
 
     def loss(params):
         model = functional.merge(params, state.buffers)
-        terms = model.losses(batch["prompt"], _plan(functional, batch), batch["codes"], key)
+        terms = model.losses(batch["prompt"], _plan(functional, batch), batch["codes"], key, batch["weights"])
         return sum(weights[k] * v for k, v in terms.items()), terms
 
     (value, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)

@@ -41,8 +41,8 @@ class TextTokenizerTraining:
 def run(config: TextTokenizerTraining, workdir, resume: bool = False):
     """Writes workdir/text.model. Same text, same bytes (one thread, no shuffling)."""
     texts = sorted(set(_texts(config)))
-    workdir = open_workdir(workdir, config, resume)
     model = train(texts, config.vocab)
+    workdir = open_workdir(workdir, config, resume)
     scratch = workdir / (FILE + ".tmp")
     scratch.write_bytes(model)
     os.replace(scratch, workdir / FILE)
@@ -69,28 +69,32 @@ def _texts(config):
 
 
 def train(texts: list[str], vocab: int) -> bytes:
-    """A SentencePiece unigram model (bytes) of at most `vocab` pieces, each finding's name a piece of its own."""
+    """A SentencePiece unigram model (bytes) of at most `vocab` pieces, each finding's name a piece of its own.
+    ValueError where there is no text, or `vocab` is less than its characters, the findings and 256 bytes need."""
     if not texts:
         raise ValueError("there is no report to learn text pieces from; name tables or sources with reports")
     out = io.BytesIO()
-    spm.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts),
-        model_writer=out,
-        vocab_size=vocab,
-        hard_vocab_limit=False,
-        user_defined_symbols=[name.replace(" ", "\u2581") for name in FINDINGS],
-        byte_fallback=True,
-        character_coverage=1.0,
-        split_digits=True,
-        num_threads=1,
-        shuffle_input_sentence=False,
-        input_sentence_size=0,
-        minloglevel=2,
-        pad_id=-1,
-        bos_id=-1,
-        eos_id=-1,
-        unk_id=0,
-    )
+    try:
+        spm.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=out,
+            vocab_size=vocab,
+            hard_vocab_limit=False,
+            user_defined_symbols=[name.replace(" ", "\u2581") for name in FINDINGS],
+            byte_fallback=True,
+            character_coverage=1.0,
+            split_digits=True,
+            num_threads=1,
+            shuffle_input_sentence=False,
+            input_sentence_size=0,
+            minloglevel=2,
+            pad_id=-1,
+            bos_id=-1,
+            eos_id=-1,
+            unk_id=0,
+        )
+    except RuntimeError as error:
+        raise ValueError(f"no {vocab} text pieces can be made of {len(texts)} reports: {error}") from None
     return out.getvalue()
 
 
