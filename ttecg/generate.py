@@ -15,7 +15,11 @@ from ttecg.models import beat_plan
 from ttecg.models.sampling import SamplingPolicy, compiled
 
 RATE = 500.0  # of the ECGs that come out
-CHUNKS = (1, 8, 64)  # batch sizes that are compiled; a call is padded to the next
+CHUNKS = (
+    1,
+    8,
+    64,
+)  # batch sizes that are compiled; the last ECGs of a call come from a batch that is not kept whole
 
 
 class TextToECG:
@@ -73,7 +77,7 @@ class TextToECG:
         plan = None if rr is None else _plan(rr, self.tokenizer.config.samples / self.tokenizer.config.rate)
         ecgs: list[ECG] = []
         while len(ecgs) < num:
-            size = next((c for c in CHUNKS if c >= num - len(ecgs)), CHUNKS[-1])
+            size = _chunk(num, num - len(ecgs))
             indices = np.arange(len(ecgs), len(ecgs) + size)
             plans, codes = self.sample(
                 [prompt] * size,
@@ -134,6 +138,11 @@ class TextToECG:
                 "planned_peaks": beat_plan.decode(plan),
             },
         )
+
+
+def _chunk(num: int, remaining: int) -> int:
+    """The batch size for the next of `num` ECGs; a call for one compiles for one."""
+    return CHUNKS[0] if num == 1 else max(c for c in CHUNKS[1:] if c <= max(remaining, CHUNKS[1]))
 
 
 def _plan(rr: Sequence[float], duration: float) -> np.ndarray:
