@@ -52,7 +52,7 @@ demo: setup
 	$(BIN)/ttecg generate --reports examples/reports.csv --out demo
 
 test: setup
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

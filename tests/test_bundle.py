@@ -10,6 +10,8 @@ from safetensors.numpy import load_file, save_file
 import ttecg
 from ttecg import bundle
 from ttecg.bundle import CARD, CONFIG, GENERATOR, TEXT, TOKENIZER
+from ttecg.train import text_tokenizer
+from ttecg.train.checkpoint import Checkpoints
 
 
 @pytest.fixture
@@ -25,6 +27,12 @@ def refused(path) -> str:
     return str(error.value)
 
 
+def trained(workdir):
+    """Averaged parameters and buffers of a run."""
+    with Checkpoints(workdir) as checkpoints:
+        return checkpoints.restore_weights()
+
+
 def test_a_bundle_holds_all_that_it_needs(debug_bundle, debug_runs):
     assert {p.name for p in debug_bundle.iterdir()} == {CONFIG, CARD, TEXT, TOKENIZER, GENERATOR}
     card = (debug_bundle / CARD).read_text()
@@ -35,8 +43,8 @@ def test_a_bundle_holds_all_that_it_needs(debug_bundle, debug_runs):
 
 
 def test_weights_are_the_averaged_ones_of_the_run(debug_bundle, debug_runs):
-    _, functional, params, buffers, _ = bundle.load_generator(debug_bundle)
-    exact, exact_buffers = bundle.load_weights(debug_runs.generator, functional)
+    _, _, params, buffers, _ = bundle.load_generator(debug_bundle)
+    exact, exact_buffers = trained(debug_runs.generator)
     assert set(params) == set(exact) and set(buffers) == set(exact_buffers)
     for name, value in params.items():
         assert value.dtype == np.float32
@@ -130,9 +138,7 @@ def test_a_config_that_is_no_json_object_is_named(copy, text):
     assert "config.json is damaged" in refused(copy)
 
 
-def test_text_pieces_of_another_bundle_are_refused(copy, debug_runs):
-    from ttecg.train import text_tokenizer
-
+def test_text_pieces_of_another_bundle_are_refused(copy):
     more = text_tokenizer.train([f"word{i} other{i * 7} {'abcdefgh'[i % 8] * 3}" for i in range(400)], 2000)
     (copy / TEXT).write_bytes(more)
     assert "not of one bundle" in refused(copy)
@@ -170,6 +176,6 @@ def test_export_with_a_card_a_name_and_full_precision(debug_runs, tmp_path):
         debug_runs.generator, tmp_path / "deep" / "mine", name="alpha", card=str(card), dtype="float32"
     )
     assert (out / CARD).read_text() == "# Mine\n" and ttecg.load(out).name == "alpha"
-    _, functional, params, _, _ = bundle.load_generator(out)
-    for name, value in bundle.load_weights(debug_runs.generator, functional)[0].items():
+    params = bundle.load_generator(out)[2]
+    for name, value in trained(debug_runs.generator)[0].items():
         np.testing.assert_array_equal(params[name], value)

@@ -49,8 +49,10 @@ def test_size_in_the_files_is_in_millimetres(tmp_path):
     figure = plot.plot_ecg(make(), tmp_path / "a.svg")
     plot.plot_ecg(make(), tmp_path / "a.pdf")
     width, height = figure.get_size_inches() * 25.4
-    svg = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"|height="([\d.]+)pt"[^>]*width="([\d.]+)pt"',
-                    (tmp_path / "a.svg").read_text())
+    svg = re.search(
+        r'width="([\d.]+)pt" height="([\d.]+)pt"|height="([\d.]+)pt"[^>]*width="([\d.]+)pt"',
+        (tmp_path / "a.svg").read_text(),
+    )
     sides = sorted(float(g) for g in svg.groups() if g)
     np.testing.assert_allclose(np.array(sides) / 72 * 25.4, sorted((width, height)), rtol=1e-4)
     box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ([\d.]+) ?\]", (tmp_path / "a.pdf").read_bytes())
@@ -63,8 +65,17 @@ def test_all_that_a_reader_expects_is_on_it():
     on_it = texts(plot.plot_ecg(ecg))
     assert set(LEADS) <= set(on_it) and on_it.count("II") == 2
     whole = " ".join(on_it)
-    for words in ("made-up", "63 years", "female", "heart rate 75/min", "25 mm/s", "10 mm/mV", "$ekg$", "…",
-                  "SYNTHETIC - not for diagnosis"):
+    for words in (
+        "made-up",
+        "63 years",
+        "female",
+        "heart rate 75/min",
+        "25 mm/s",
+        "10 mm/mV",
+        "$ekg$",
+        "…",
+        "SYNTHETIC - not for diagnosis",
+    ):
         assert words in whole
     assert "SYNTHETIC" not in " ".join(texts(plot.plot_ecg(make())))
 

@@ -127,9 +127,16 @@ def test_no_steady_p_wave_no_pr():
 def test_odd_signals_never_raise(name, rate):
     random = np.random.default_rng(0).normal(size=(1200, 12))
     signal = {
-        "flat": np.zeros((1200, 12)), "constant": np.ones((1200, 12)), "nan": np.full((1200, 12), np.nan),
-        "noise": random, "tiny": 1e-6 * random, "inf": np.full((1200, 12), np.inf), "short": random[:5],
-        "empty": random[:0], "step": np.repeat([0.0, 1.0], 600)[:, None] * np.ones(12), "huge": 1e6 * random,
+        "flat": np.zeros((1200, 12)),
+        "constant": np.ones((1200, 12)),
+        "nan": np.full((1200, 12), np.nan),
+        "noise": random,
+        "tiny": 1e-6 * random,
+        "inf": np.full((1200, 12), np.inf),
+        "short": random[:5],
+        "empty": random[:0],
+        "step": np.repeat([0.0, 1.0], 600)[:, None] * np.ones(12),
+        "huge": 1e6 * random,
     }[name]
     ecg = ECG(signal, rate=rate)
     peaks = beats.r_peaks(ecg)

@@ -226,7 +226,7 @@ def test_a_killed_preparation_leaves_no_set_and_does_not_block_the_next(ptbxl, t
         until = time.monotonic() + 20
         while not (partial.is_dir() and any(partial.iterdir())) and time.monotonic() < until:
             time.sleep(0.02)
-        with pytest.raises(ValueError, match="another preparation is writing it"):
+        with pytest.raises(ValueError, match="another process is writing it"):
             prepare("ptbxl", ptbxl, out, 100)
     finally:
         process.send_signal(signal.SIGKILL)

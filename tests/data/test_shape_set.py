@@ -14,8 +14,13 @@ def fake(seed, gain=1.0, **facts):
     random = np.random.default_rng(seed)
     t = np.arange(1000) / 100
     beats = np.arange(0.5, 10, random.uniform(0.6, 1.0))
-    waves = np.stack([np.exp(-0.5 * ((t[:, None] - beats - d) / s) ** 2).sum(1)
-                      for d, s in ((-0.16, 0.03), (0, 0.02), (0.03, 0.02), (0.28, 0.06))], axis=1)
+    waves = np.stack(
+        [
+            np.exp(-0.5 * ((t[:, None] - beats - d) / s) ** 2).sum(1)
+            for d, s in ((-0.16, 0.03), (0, 0.02), (0.03, 0.02), (0.28, 0.06))
+        ],
+        axis=1,
+    )
     x_T8 = gain * waves @ random.normal(size=(4, 8)) + 0.01 * random.normal(size=(1000, 8))
     return ECG(to_twelve(x_T8), rate=100.0, id=str(seed), **facts)
 
@@ -27,8 +32,17 @@ def model():
 
 
 def training():
-    return [fake(i, 3.0 if i % 2 else 1.0, labels=("HVOLT",) if i % 2 else (), age=40.0 + i % 30,
-                 sex=("male", "female")[i % 2], info={"patient_id": str(i)}) for i in range(60)]
+    return [
+        fake(
+            i,
+            3.0 if i % 2 else 1.0,
+            labels=("HVOLT",) if i % 2 else (),
+            age=40.0 + i % 30,
+            sex=("male", "female")[i % 2],
+            info={"patient_id": str(i)},
+        )
+        for i in range(60)
+    ]
 
 
 def test_limb_ratios_are_recovered_exactly_up_to_scale():
@@ -48,8 +62,9 @@ def test_restored_leads_are_the_shapes_times_a_scale_and_obey_einthoven(model):
         assert einthoven_residual(ECG(x, rate=100)) < 1e-9
         for lead in range(12):
             assert np.corrcoef(x[:, lead], z[:, lead])[0, 1] > 0.999
-        np.testing.assert_allclose(np.log(x.std(0))[:6] - np.log(x.std(0))[:6].mean(),
-                                   shape_set.limb_ratios(z), atol=0.02)
+        np.testing.assert_allclose(
+            np.log(x.std(0))[:6] - np.log(x.std(0))[:6].mean(), shape_set.limb_ratios(z), atol=0.02
+        )
 
 
 def test_findings_move_the_voltage(model):
@@ -87,8 +102,11 @@ def test_mistakes_are_named(model):
 @pytest.fixture
 def files(tmp_path):
     z = np.stack([shape_set.standardise(fake(i))[0] for i in range(4)])
-    np.savez(tmp_path / "shape.npz", ecg_id=np.array([11, 12, 13, 14]),
-             signal_milli_sd=np.rint(1000 * z).astype(np.int16))
+    np.savez(
+        tmp_path / "shape.npz",
+        ecg_id=np.array([11, 12, 13, 14]),
+        signal_milli_sd=np.rint(1000 * z).astype(np.int16),
+    )
     with open(tmp_path / "labels.csv", "w", newline="") as file:
         write = csv.writer(file)
         write.writerow(["ecg_id", "patient_id", "strat_fold", "super_class", "sub_class", "rhythm", "form"])
@@ -108,8 +126,13 @@ def test_loading_merges_the_tables_and_leaves_folds_9_and_10_out(files, model):
     assert coarse.labels == ("NST_", "PVC", "AFIB") and coarse.report is None and coarse.age is None
     assert exact.labels == ("NDT", "AFIB") and exact.report == "vorhofflimmern"
     assert exact.age == 90 and exact.sex == "female" and exact.rate == 100
-    assert exact.info == {"patient_id": "12", "fold": 8, "source": "ptbxl_shape", "superclass": ("STTC",),
-                          "amplitude": "drawn"}
+    assert exact.info == {
+        "patient_id": "12",
+        "fold": 8,
+        "source": "ptbxl_shape",
+        "superclass": ("STTC",),
+        "amplitude": "drawn",
+    }
     assert exact.signal.dtype == np.float32 and einthoven_residual(exact) < 0.005
     np.testing.assert_array_equal(ecgs[-1].signal, exact.signal)
     with pytest.raises(IndexError):
@@ -135,8 +158,16 @@ def test_voltages_of_real_recordings_come_back(shared_data):
     ecgs = []
     for line in lines:
         signal = wfdb.rdrecord(str(shared_data / "ptbxl" / line["filename_lr"])).p_signal
-        ecgs.append(ECG(signal, rate=100.0, id=line["ecg_id"], age=min(float(line["age"] or 60), 90.0),
-                        sex=("male", "female")[int(line["sex"])], info={"patient_id": line["patient_id"]}))
+        ecgs.append(
+            ECG(
+                signal,
+                rate=100.0,
+                id=line["ecg_id"],
+                age=min(float(line["age"] or 60), 90.0),
+                sex=("male", "female")[int(line["sex"])],
+                info={"patient_id": line["patient_id"]},
+            )
+        )
     result = shape_set.cross_validate(ecgs, parts=2)
     assert result["model"].mean() < 0.8 * result["constant"].mean()
     np.testing.assert_allclose(result["drawn"].mean(0), result["true"].mean(0), atol=0.15)

@@ -105,6 +105,12 @@ def test_echoes_equal_a_plain_reference():
     assert phase["known"].shape == (6, 312, 2, beat_plan.ECHOES) and phase["known"][0].any()
 
 
+@pytest.mark.parametrize("peaks, count", [([], 10), ([0.3], 10), ([0.3, 0.52, 0.9], 5), ([0.04, 0.05], 0)])
+def test_early_frames_lie_before_the_second_peak(peaks, count):
+    early = beat_plan.early_frames(beat_plan.encode(peaks), 10, 0.1)
+    np.testing.assert_array_equal(early, np.arange(10) < count)
+
+
 def test_features_are_finite_bounded_and_tell_frames_apart():
     plans = np.stack([beat_plan.encode(p) for p in ([], [4.0], np.arange(0.3, 10, 0.8))])
     x = np.asarray(jax.jit(lambda p: beat_plan.features(beat_plan.phase(p, CENTRES)))(plans))

@@ -58,7 +58,10 @@ def projections(model, plan, latents=None):
 
 def test_a_frame_sees_only_earlier_frames(arrays):
     latents = jax.random.normal(jax.random.key(1), (1, CONFIG.frames, CONFIG.code_dim))
-    slopes = jax.jit(jax.jacrev(lambda x: projections(FUNCTIONAL.merge(*arrays), PLAN[:1], x)))(latents)
+    plan = beat_plan.encode([0.2, 0.25, 0.29, 0.6, 0.64, 0.9])[
+        None
+    ]  # beats shorter than a frame tempt to look ahead
+    slopes = jax.jit(jax.jacrev(lambda x: projections(FUNCTIONAL.merge(*arrays), plan, x)))(latents)
     plan, *levels = (
         np.abs(s[:, 0]).sum(-1) for s in slopes
     )  # (R or N, N): of output i by the latent of frame j
@@ -115,16 +118,18 @@ def test_looking_back_finds_the_same_place_of_earlier_beats():
     """Beats every 5 frames: the last one and the mean of all, counted from R and up to R."""
     plan, frames = beat_plan.encode(np.arange(0.25, 4, 0.5))[None], jnp.arange(38)
     latents = np.random.default_rng(0).normal(size=(1, 38, 8)).astype(np.float32)
-    phase = beat_plan.phase(
-        plan, (frames + 0.5) * 0.1 + 1e-4
-    )  # just after the centre: never on the edge of two frames
-    latest, following, mean, part, known = (np.asarray(x) for x in _look_back(latents, phase, frames, 0.1))
+
+    @jax.jit
+    def look_back(plan):  # just after the centres of frames: never on the edge between two
+        return _look_back(latents, beat_plan.phase(plan, (frames + 0.5) * 0.1 + 1e-4), frames, 0.1)
+
+    latest, following, mean, part, known = jax.device_get(look_back(plan))
     for n in (13, 22, 36):
         for way in range(2):
             its = slice(8 * way, 8 * way + 8)
             if way == 1 and n > 35:
                 continue  # after the last planned beat there is no next one to count from
-            beats = min((n - 3) // 5, beat_plan.ECHOES)
+            beats = min((n - 2) // 5, beat_plan.ECHOES)
             np.testing.assert_allclose(latest[0, n, its], latents[0, n - 5], atol=0)
             np.testing.assert_allclose(following[0, n, its], latents[0, n - 4], atol=0)
             wanted = np.mean([latents[0, n - 5 * (m + 1)] for m in range(beats)], axis=0)
@@ -177,6 +182,21 @@ def test_losses_are_mean_cross_entropies_of_the_logits(arrays):
         assert losses[f"code_{q + 1}"] == pytest.approx(wanted, rel=1e-5)
     p, real = jax.nn.log_softmax(plan), np.argwhere(PLAN <= beat_plan.END)
     assert losses["plan"] == pytest.approx(-np.mean([p[b, r, PLAN[b, r]] for b, r in real]), rel=1e-5)
+
+
+def test_weights_of_frames_weigh_their_cross_entropies(arrays):
+    def code_losses(weights):
+        losses = jax.jit(lambda a: FUNCTIONAL.merge(*a).losses(PROMPT, PLAN, CODES, weights_BxN=weights))(
+            arrays
+        )
+        return np.array([losses["code_1"], losses["code_2"], losses["plan"]])
+
+    first = np.zeros((2, CONFIG.frames), np.float32)
+    first[:, :4] = 1
+    mixed = code_losses(3 * first + (1 - first))
+    parts = 3 * 4 * code_losses(first) + 10 * code_losses(1 - first)
+    np.testing.assert_allclose(mixed[:2], parts[:2] / 22, rtol=1e-5)
+    np.testing.assert_allclose(mixed[2], code_losses(first)[2], rtol=1e-6)
 
 
 def test_cross_entropy_of_nothing_is_zero():

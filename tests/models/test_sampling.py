@@ -47,7 +47,10 @@ def arrays(functional):
     """Parameters larger than they start, so that samples depend on what is before them; beats of 50 to 400 ms."""
     rng = np.random.default_rng(5)
     params = jax.jit(functional.init)(jax.random.key(0))[0]
-    params = {k: np.array(v + 0.3 * rng.normal(size=v.shape), np.float32) for k, v in params.items()}
+    size = {"prompt_out/kernel": 0.02}  # summed over the prompt, it would drown the rest
+    params = {
+        k: np.array(v + size.get(k, 0.3) * rng.normal(size=v.shape), np.float32) for k, v in params.items()
+    }
     if "plan_head/bias" in params:
         params["plan_head/bias"][np.r_[0:5, 40:300]] -= 8
     buffers = {

@@ -63,7 +63,7 @@ def test_a_state_comes_back_on_any_mesh(saved, mesh):
 def test_weights_alone_come_back_on_one_device(saved):
     workdir, state = saved
     with Checkpoints(workdir) as checkpoints:
-        params, buffers = checkpoints.restore_weights(FUNCTIONAL)
+        params, buffers = checkpoints.restore_weights()
     assert_same(params, state.ema)
     assert_same(buffers, state.buffers)
     assert len(params["kernel"].devices()) == len(buffers["scale"].devices()) == 1
@@ -76,7 +76,7 @@ def test_the_newest_are_kept_and_none_is_written_twice(saved):
         assert checkpoints.latest == 3
         checkpoints.save(3, make_state(9))
     with Checkpoints(workdir) as checkpoints:
-        assert_same(checkpoints.restore_weights(FUNCTIONAL)[0], state.ema)
+        assert_same(checkpoints.restore_weights()[0], state.ema)
 
 
 def test_a_checkpoint_that_was_being_written_is_not_there(saved):
@@ -85,10 +85,10 @@ def test_a_checkpoint_that_was_being_written_is_not_there(saved):
     (workdir / "checkpoints" / "4.orbax-checkpoint-tmp" / "weights").write_bytes(b"\0" * 100)
     with Checkpoints(workdir) as checkpoints:
         assert checkpoints.latest == 3
-        checkpoints.restore_weights(FUNCTIONAL)
+        checkpoints.restore_weights()
 
 
 def test_no_checkpoint_is_said_so(tmp_path):
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(ValueError, match="train first"):
         assert checkpoints.latest is None
-        checkpoints.restore_weights(FUNCTIONAL)
+        checkpoints.restore_weights()

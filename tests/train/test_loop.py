@@ -275,7 +275,7 @@ def _saved(workdir: pathlib.Path) -> int:
 
 def _weights(workdir):
     with Checkpoints(workdir) as checkpoints:
-        return checkpoints.restore_weights(FUNCTIONAL)
+        return checkpoints.restore_weights()
 
 
 if __name__ == "__main__":

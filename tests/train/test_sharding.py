@@ -14,6 +14,7 @@ from ttecg.train.state import OptimizerConfig, init_state
 IN_COLUMNS = {
     "qkv/kernel",
     "wide/kernel",
+    "prompt_wide/kernel",
     "frame_in/kernel",
     "prompt_table",
     "plan_table",
@@ -22,8 +23,8 @@ IN_COLUMNS = {
     "code_positions",
     "section",
 }
-IN_ROWS = {"out/kernel", "narrow/kernel", "frame_mix/kernel", "query/kernel"}
-IN_BIAS = {"wide/bias", "frame_in/bias"}
+IN_ROWS = {"out/kernel", "narrow/kernel", "frame_mix/kernel", "query/kernel", "prompt_out/kernel"}
+IN_BIAS = {"wide/bias", "prompt_wide/bias", "frame_in/bias"}
 
 
 def test_meshes():

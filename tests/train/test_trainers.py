@@ -8,8 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from ttecg.bundle import load_tokenizer
+from ttecg.bundle import load_fitting, load_tokenizer
 from ttecg.data.prompt import PromptEncoder
+from ttecg.models import beat_plan
 from ttecg.models.functional import Functional
 from ttecg.models.paper_generator import PaperGeneratorConfig
 from ttecg.train import generator, tokenizer
@@ -168,21 +169,34 @@ def test_a_generator_takes_sizes_from_the_tokenizers(debug_runs, config_of):
         config_of("generator_debug", "model.levels=1")
 
 
-def test_a_generator_starts_from_the_weights_of_another(debug_runs, config_of, tmp_path):
-    there = (f"tokenizer={debug_runs.tokenizer}", f"text={debug_runs.text}", f"init={debug_runs.generator}")
-    config, vq = config_of("generator_debug", *there), load_tokenizer(debug_runs.tokenizer)
-    encoder = PromptEncoder.load(debug_runs.text / "text.model")
-    functional = Functional(generator.resolve(config.model, vq.config, encoder).create)
-    fresh = jax.jit(lambda k: init_state(functional, config.optimizer.create(9), k))(jax.random.key(9))
-    examples = generator.codes.extract("simulator:4", "validation", vq, 1, 0, tmp_path)
-    state = generator._prepare(config, functional, vq, [examples], fresh)
+def test_a_generator_starts_from_what_fits_of_another(debug_runs, config_of, capsys):
     with Checkpoints(debug_runs.generator) as checkpoints:
-        params, buffers = checkpoints.restore_weights(functional)
-    for name, value in (params | buffers).items():
-        np.testing.assert_array_equal((state.params | state.buffers)[name], value)
-        assert (
-            name in buffers or state.ema[name] is not state.params[name]
-        )  # the step gives both buffers away
+        stored, _ = checkpoints.restore_weights()
+    fresh = {name: np.full(value.shape, 7, np.float32) for name, value in stored.items()}
+    fresh |= {"plan_table": np.zeros((5, 5), np.float32), "new": np.zeros(3, np.float32)}
+    params, afresh = load_fitting(debug_runs.generator, None, fresh)
+    assert afresh == ["new", "plan_table"] and set(params) == set(fresh)
+    for name, value in params.items():
+        np.testing.assert_array_equal(value, fresh[name] if name in afresh else stored[name])
+    with pytest.raises(ValueError, match="none of its weights fits"):
+        load_fitting(debug_runs.tokenizer, None, fresh)
+
+
+def test_early_frames_and_rare_findings_are_set_by_the_config(debug_runs, config_of, tmp_path):
+    config, vq = config_of("generator_debug", "early=5"), load_tokenizer(debug_runs.tokenizer)
+    encoder = PromptEncoder.load(debug_runs.text / "text.model")
+    examples = generator.codes.extract("simulator:4", "validation", vq, 1, 0, tmp_path)
+    row = generator._row(encoder, config, examples, 2, examples.prompt(2))
+    peaks = beat_plan.decode(examples.plans[2])
+    before = (np.arange(312) + 0.5) * 0.032 < peaks[1]
+    np.testing.assert_array_equal(row["weights"], np.where(before, 5, 1))
+    assert row["prompt"].shape == (config.prompt_length,) and row["codes"].shape == (312, 2)
+    weights = examples.rarity(0.5)
+    assert weights.min() == 1 and weights.max() <= 20 and (examples.rarity(0.0) == 1).all()
+    again = generator.codes.extract("simulator:4", "validation", vq, 1, 0, tmp_path)  # from the cache
+    for field in dataclasses.fields(examples):
+        np.testing.assert_array_equal(getattr(again, field.name), getattr(examples, field.name))
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_code_vectors_have_unit_spread(debug_runs):
