@@ -1,5 +1,7 @@
 """The base generator: who may see what (by gradients), padding, and that training leads to what sampling reads."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -119,9 +121,12 @@ def test_looking_back_finds_the_same_place_of_earlier_beats():
     plan, frames = beat_plan.encode(np.arange(0.25, 4, 0.5))[None], jnp.arange(38)
     latents = np.random.default_rng(0).normal(size=(1, 38, 8)).astype(np.float32)
 
+    long = Functional(dataclasses.replace(CONFIG, frames=38).create)
+    arrays = jax.jit(long.init)(jax.random.key(0))
+
     @jax.jit
-    def look_back(plan):  # just after the centres of frames: never on the edge between two
-        return _look_back(latents, beat_plan.phase(plan, (frames + 0.5) * 0.1 + 1e-4), frames, 0.1)
+    def look_back(plan):
+        return _look_back(latents, long.merge(*arrays).context(plan), frames)
 
     latest, following, mean, part, known = jax.device_get(look_back(plan))
     for n in (13, 22, 36):

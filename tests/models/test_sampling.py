@@ -197,7 +197,8 @@ def test_tokens_come_as_often_as_they_are_likely():
     logits = np.array([1.0, 0.0, 2.0, -1.0, 0.5], np.float32)
     policy, temperature = SamplingPolicy(top_k=4), 1.5
     keys = jax.random.split(jax.random.key(0), 8000)
-    tokens = jax.jit(lambda keys: choose(jnp.tile(logits, (8000, 1)), keys, policy, temperature))(keys)
+    noise = jax.vmap(lambda key: jax.random.gumbel(key, (5,)))(keys)
+    tokens = jax.jit(lambda noise: choose(jnp.tile(logits, (8000, 1)), noise, policy, temperature))(noise)
     p = np.exp(logits / temperature) * (logits > -1)
     np.testing.assert_allclose(np.bincount(tokens, minlength=5) / 8000, p / p.sum(), atol=0.02)
 

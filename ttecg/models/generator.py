@@ -100,15 +100,28 @@ class Generator(nnx.Module):
         each = self.prompt_out(jax.nn.gelu(self.prompt_wide(10 * self.prompt_table[...][prompt_BxP])))
         return (each * (prompt_BxP != 0)[..., None]).sum(1, keepdims=True).astype(self.config.dtype)
 
-    def embed_frames(self, index_n, latents_BxNxD, plan_BxR, gist_Bx1xD):
-        """Inputs of frames index_n (n,), given the latents of all frames so far (later ones are not looked at)."""
+    def context(self, plan_BxR) -> dict:
+        """What the plan tells each frame, {name: (B, N, ...)}: its phase, and its place in earlier beats."""
         c = self.config
-        p = beat_plan.phase(plan_BxR, (index_n + 0.5) * c.frame_seconds)
-        previous = _tap(latents_BxNxD, jnp.broadcast_to(index_n - 1, p.since.shape), index_n)
-        x = [previous, *_look_back(latents_BxNxD, p, index_n, c.frame_seconds), beat_plan.features(p)]
-        x = jnp.concatenate(x, -1).astype(c.dtype)
-        x = self.frame_mix(jax.nn.gelu(self.frame_in(x))) + gist_Bx1xD + self.section[...][2].astype(c.dtype)
-        return x, c.prompt + self.plan_slots + index_n
+        # peaks lie on ticks, as some centres of frames do: a little later, so that rounding decides nothing
+        p = beat_plan.phase(plan_BxR, (jnp.arange(c.frames) + 0.5) * c.frame_seconds + 1e-4)
+        place = p.echoes / c.frame_seconds - 0.5
+        low = jnp.floor(place).astype(jnp.int32)
+        return {
+            "phase": beat_plan.features(p),
+            "low": low,
+            "part": place - low,
+            "known": p.known & (low >= 0),
+        }
+
+    def embed_frames(self, index_n, latents_BxNxD, context: dict, gist_Bx1xD):
+        """Inputs of frames index_n (n,), given their context (B, n, ...) and the latents of all frames so far (later
+        ones are not looked at)."""
+        c, batch = self.config, len(latents_BxNxD)
+        previous = _tap(latents_BxNxD, jnp.broadcast_to(index_n - 1, (batch, len(index_n))), index_n)
+        x = jnp.concatenate([previous, *_look_back(latents_BxNxD, context, index_n), context["phase"]], -1)
+        x = self.frame_mix(jax.nn.gelu(self.frame_in(x.astype(c.dtype))))
+        return x + gist_Bx1xD + self.section[...][2].astype(c.dtype), c.prompt + self.plan_slots + index_n
 
     # --- heads ----------------------------------------------------------------------------------------------------
 
@@ -136,7 +149,7 @@ class Generator(nnx.Module):
         parts = [
             self.embed_prompt(prompt_BxP),
             self.embed_plan(jnp.concatenate([start, plan_BxR[:, :-1]], 1)),
-            self.embed_frames(frames, latents, plan_BxR, self.gist(prompt_BxP)),
+            self.embed_frames(frames, latents, self.context(plan_BxR), self.gist(prompt_BxP)),
         ]
         x, positions = jnp.concatenate([x for x, _ in parts], 1), jnp.concatenate([p for _, p in parts])
         mask = causal(self.visible(prompt_BxP, plan_BxR, len(frames)))
@@ -195,22 +208,21 @@ def _tap(latents_BxNxD, index_Bxk, now):
     )
 
 
-def _look_back(latents_BxNxD, p: beat_plan.Phase, index_n, frame_seconds: float) -> list:
+def _look_back(latents_BxNxD, context: dict, index_n) -> list:
     """What stood at the same place of earlier beats, as arrays (B, n, features), counted from R and up to R.
 
     Of the latest beat the two frames around the place and where between them it lies; of all of them the mean, so
     that small differences from beat to beat do not add up.
     """
-    place = p.echoes / frame_seconds - 0.5
-    low = jnp.floor(place).astype(jnp.int32)
-    batch, count = place.shape[:2]
-    now = jnp.broadcast_to(index_n[:, None, None], place.shape[1:]).reshape(-1)
-    known = (p.known & (low >= 0) & (low + 1 < index_n[:, None, None]))[..., None]
+    low = context["low"]
+    batch, count = low.shape[:2]
+    now = jnp.broadcast_to(index_n[:, None, None], low.shape[1:]).reshape(-1)
+    known = (context["known"] & (low + 1 < index_n[:, None, None]))[..., None]
 
     def at(index):
-        return _tap(latents_BxNxD, index.reshape(batch, -1), now).reshape(*place.shape, -1)
+        return _tap(latents_BxNxD, index.reshape(batch, -1), now).reshape(*low.shape, -1)
 
-    a, b, part = at(low) * known, at(low + 1) * known, ((place - low)[..., None]) * known
+    a, b, part = at(low) * known, at(low + 1) * known, context["part"][..., None] * known
     mean = ((1 - part) * a + part * b).sum(3) / jnp.maximum(known.sum(3), 1)
     first = [a[:, :, :, 0], b[:, :, :, 0], mean, part[:, :, :, 0], known[:, :, :, 0].astype(a.dtype)]
     return [x.reshape(batch, count, -1) for x in first]

@@ -41,13 +41,13 @@ class SamplingPolicy:
             raise ValueError(f"guidance must not be negative (1 is none), got {self.guidance:g}")
 
 
-def choose(logits_BxV, keys_B, policy: SamplingPolicy, temperature: float):
-    """One token per row, (B,) int32. Filters keep at least the most likely token."""
+def choose(logits_BxV, noise_BxV, policy: SamplingPolicy, temperature: float):
+    """One token per row, (B,) int32: the likeliest after Gumbel noise, which draws from the distribution. Filters
+    keep at least the likeliest token; temperature 0 takes it."""
     logits = logits_BxV.astype(jnp.float32)
-    if temperature == 0:
-        return jnp.argmax(logits, -1).astype(jnp.int32)
-    logits = keep_likely(logits / temperature, policy.top_k, policy.top_p)
-    return jax.vmap(jax.random.categorical)(keys_B, logits).astype(jnp.int32)
+    if temperature > 0:
+        logits = keep_likely(logits / temperature, policy.top_k, policy.top_p) + noise_BxV
+    return jnp.argmax(logits, -1).astype(jnp.int32)
 
 
 def keep_likely(logits_BxV, top_k: int, top_p: float):
@@ -92,10 +92,17 @@ class _Guide:
         return no + self.scale * (yes - no)
 
 
-def _keys(keys_B, *numbers):
-    for n in numbers:
-        keys_B = jax.vmap(jax.random.fold_in, (0, None))(keys_B, n)
-    return keys_B
+def _noise(keys_B, kinds, steps: int, vocab: int):
+    """Gumbel noise (steps, kinds, B, vocab) of every draw, each row from its own key; made ahead, since many small
+    operations in the loop cost more than the arithmetic."""
+    fold = jax.vmap(jax.random.fold_in, (0, None))
+
+    def draw(step, kind):
+        return jax.vmap(lambda key: jax.random.gumbel(key, (vocab,)))(fold(fold(keys_B, kind), step))
+
+    return jax.vmap(lambda step: jax.vmap(lambda kind: draw(step, kind))(jnp.asarray(kinds)))(
+        jnp.arange(steps)
+    )
 
 
 def _sample_base(model, prompt, unconditional, keys, policy, plan):
@@ -108,22 +115,28 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
     x, positions = model.embed_prompt(prompt2)
     _, cache = model.trunk(x, positions, _prefill_mask(prompt2 != 0, total), cache, 0)
 
-    def plan_step(carry, slot):
-        cache, seen, before, ended = carry
+    plan_noise = _noise(keys, [0], slots, beat_plan.VOCAB)[:, 0]
+
+    def plan_step(carry):
+        cache, seen, plan, before, ended, slot = carry
         seen = seen.at[:, width + slot].set(guide.double(before != beat_plan.PAD))
         x, positions = model.embed_plan(guide.double(before)[:, None], slot)
         h, cache = model.trunk(x, positions, seen[:, None], cache, width + slot)
         logits = guide.mix(model.plan_logits(h)[:, 0])
         last = slot == slots - 1  # the last slot can only be the end
         logits = jnp.where(last & (jnp.arange(logits.shape[-1]) != beat_plan.END), -1e30, logits)
-        token = choose(logits, _keys(keys, 0, slot), policy, policy.temperature * policy.plan_temperature)
+        token = choose(logits, plan_noise[slot], policy, policy.temperature * policy.plan_temperature)
         token = jnp.where(ended, beat_plan.PAD, token)
-        return (cache, seen, token, ended | (token == beat_plan.END)), token
+        plan = jax.lax.dynamic_update_slice_in_dim(plan, token[:, None], slot, axis=1)
+        return cache, seen, plan, token, ended | (token == beat_plan.END), slot + 1
 
     if plan is None:
-        start = (cache, seen, jnp.full(batch, beat_plan.START), jnp.zeros(batch, bool))
-        (cache, seen, _, _), plan = jax.lax.scan(plan_step, start, jnp.arange(slots))
-        plan = plan.T
+        empty = jnp.full((batch, slots), beat_plan.PAD)
+        start = (cache, seen, empty, jnp.full(batch, beat_plan.START), jnp.zeros(batch, bool), jnp.int32(0))
+        # to the step after the last END, whose own slot is attended to as well
+        cache, seen, plan, *_ = jax.lax.while_loop(
+            lambda carry: (carry[5] < slots) & (carry[3] != beat_plan.PAD).any(), plan_step, start
+        )
     else:
         shifted = jnp.pad(plan[:, :-1], ((0, 0), (1, 0)), constant_values=beat_plan.START)
         known = guide.double(shifted != beat_plan.PAD)
@@ -139,24 +152,29 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
         x, positions = model.embed_plan(guide.double(shifted))
         _, cache = model.trunk(x, positions, mask, cache, width)
 
-    def frame_step(carry, frame):
+    gist = model.gist(prompt2)
+    context = model.context(guide.double(plan))
+    context = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0)[:, :, None], context)  # (N, B, 1, ...)
+
+    def frame_step(carry, inputs):
         cache, seen, latents = carry
+        frame, told, noise = inputs
         seen = seen.at[:, width + slots + frame].set(True)
-        x, positions = model.embed_frames(frame[None], guide.double(latents), guide.double(plan), gist)
+        x, positions = model.embed_frames(frame[None], guide.double(latents), told, gist)
         h, cache = model.trunk(x, positions, seen[:, None], cache, width + slots + frame)
         above, codes = jnp.zeros((batch, 1, c.code_dim)), []
         for q in range(c.levels):
             logits = guide.mix(model.code_logits(h, q, guide.double(above)))[:, 0]
             factor = policy.level_temperature[min(q, len(policy.level_temperature) - 1)]
-            code = choose(logits, _keys(keys, 1 + q, frame), policy, policy.temperature * factor)
+            code = choose(logits, noise[q], policy, policy.temperature * factor)
             above = above + model.code_vectors[...][q][code][:, None]
             codes.append(code)
         latents = jax.lax.dynamic_update_slice_in_dim(latents, above, frame, axis=1)
         return (cache, seen, latents), jnp.stack(codes, -1)
 
-    gist = model.gist(prompt2)
     latents = jnp.zeros((batch, c.frames, c.code_dim))
-    _, codes = jax.lax.scan(frame_step, (cache, seen, latents), jnp.arange(c.frames))
+    frames = (jnp.arange(c.frames), context, _noise(keys, range(1, 1 + c.levels), c.frames, c.codes))
+    _, codes = jax.lax.scan(frame_step, (cache, seen, latents), frames)
     return plan, codes.transpose(1, 0, 2)
 
 
@@ -170,21 +188,22 @@ def _sample_paper(model, prompt, unconditional, keys, policy):
     x, _ = model.embed_prompt(guide.double(prompt, unconditional))
     h, cache = model.trunk(x, None, _prefill_mask(ids != 0, total), cache, 0)
 
-    def pick(h, frame):
-        return choose(
-            guide.mix(model.code_logits(h[:, -1:]))[:, 0], _keys(keys, 1, frame), policy, policy.temperature
-        )
+    noise = _noise(keys, [1], c.frames, c.codes)[:, 0]
 
-    def step(carry, frame):
+    def pick(h, frame_noise):
+        return choose(guide.mix(model.code_logits(h[:, -1:]))[:, 0], frame_noise, policy, policy.temperature)
+
+    def step(carry, inputs):
         cache, seen, code = carry
+        frame, frame_noise = inputs
         seen = seen.at[:, width + frame - 1].set(True)
         x = model.embed_codes(frame - 1, guide.double(code)[:, None])
         h, cache = model.trunk(x, None, seen[:, None], cache, width + frame - 1)
-        code = pick(h, frame)
+        code = pick(h, frame_noise)
         return (cache, seen, code), code
 
-    first = pick(h, 0)
-    _, rest = jax.lax.scan(step, (cache, seen, first), jnp.arange(1, c.frames))
+    first = pick(h, noise[0])
+    _, rest = jax.lax.scan(step, (cache, seen, first), (jnp.arange(1, c.frames), noise[1:]))
     codes = jnp.concatenate([first[:, None], rest.T], 1)[..., None]
     return jnp.zeros((len(prompt), 0), jnp.int32), codes
 
@@ -221,14 +240,13 @@ def sample_without_cache(
     ids = model.full_prompt(guide.double(prompt_BxP, unconditional_BxP))
     start, _ = model.embed_prompt(guide.double(prompt_BxP, unconditional_BxP))
     visible = jnp.concatenate([ids != 0, jnp.ones((len(ids), c.frames - 1), bool)], 1)
+    noise = _noise(keys_B, [1], c.frames, c.codes)[:, 0]
 
     def step(codes, frame):
         x = jnp.concatenate([start, model.embed_codes(0, guide.double(codes)[:, :-1])], 1)
         h, _ = model.trunk(x, None, causal(visible))
         h = jax.lax.dynamic_slice_in_dim(h, ids.shape[1] - 1 + frame, 1, axis=1)
-        code = choose(
-            guide.mix(model.code_logits(h))[:, 0], _keys(keys_B, 1, frame), policy, policy.temperature
-        )
+        code = choose(guide.mix(model.code_logits(h))[:, 0], noise[frame], policy, policy.temperature)
         return codes.at[:, frame].set(code), code
 
     _, codes = jax.lax.scan(
