@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from ttecg.models import beat_plan
-from ttecg.models.layers import Buffer, RMSNorm
+from ttecg.models.layers import Buffer, RMSNorm, check_compute, compute_dtype
 from ttecg.models.transformer import BaseBlock, Linear, Trunk
 
 FREE = 64  # width of the learned part of the code head
@@ -45,14 +45,11 @@ class GeneratorConfig:
     remat: bool = False
 
     def __post_init__(self):
-        if self.compute not in ("auto", "float32", "bfloat16"):
-            raise ValueError(f"compute is 'auto', 'float32' or 'bfloat16', got {self.compute!r}")
+        check_compute(self.compute)
 
     @property
     def dtype(self):
-        if self.compute == "auto":
-            return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
-        return jnp.dtype(self.compute)
+        return compute_dtype(self.compute)
 
     def create(self, rngs: nnx.Rngs) -> "Generator":
         return Generator(self, rngs=rngs)

@@ -68,6 +68,21 @@ class Upsample2(nnx.Module):
         return y + self.bias[...].astype(x.dtype)
 
 
+def check_compute(name: str):
+    """ValueError for what `compute_dtype` does not know; asks no device, so a config can be made before there is one."""
+    if name not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"compute is 'auto', 'float32' or 'bfloat16', got {name!r}")
+
+
+def compute_dtype(name: str):
+    """The type to compute in: "float32", "bfloat16", or "auto", which is bfloat16 on GPU and TPU and float32 on CPU
+    (where bfloat16 is emulated and slower)."""
+    check_compute(name)
+    if name == "auto":
+        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    return jnp.dtype(name)
+
+
 class RMSNorm(nnx.Module):
     """Root-mean-square norm over the last axis, computed in float32."""
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ttecg.models.generator import causal, cross_entropy
+from ttecg.models.layers import check_compute, compute_dtype
 from ttecg.models.transformer import LayerNorm, Linear, PaperBlock, Trunk
 
 START = 103  # the spare condition id that stands last before the codes
@@ -43,12 +44,11 @@ class PaperGeneratorConfig:
             raise ValueError(
                 f"the paper's transformer writes one code per frame; levels must be 1, got {self.levels}"
             )
+        check_compute(self.compute)
 
     @property
     def dtype(self):
-        if self.compute == "auto":
-            return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
-        return jnp.dtype(self.compute)
+        return compute_dtype(self.compute)
 
     def create(self, rngs: nnx.Rngs) -> "PaperGenerator":
         return PaperGenerator(self, rngs=rngs)
