@@ -69,7 +69,7 @@ class Upsample2(nnx.Module):
 
 
 def check_compute(name: str):
-    """ValueError for what `compute_dtype` does not know; asks no device, so a config can be made before there is one."""
+    """ValueError for what `compute_dtype` does not know. Asks no device, so configs come before devices."""
     if name not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"compute is 'auto', 'float32' or 'bfloat16', got {name!r}")
 
