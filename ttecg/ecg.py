@@ -14,13 +14,21 @@ LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V
 INDEPENDENT = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 SEXES = ("male", "female")
 
-_EIGHT_TO_TWELVE = np.zeros((8, 12))
+# eight @ EIGHT_TO_TWELVE = twelve
+EIGHT_TO_TWELVE = np.zeros((8, 12))
 for _lead in INDEPENDENT:
-    _EIGHT_TO_TWELVE[INDEPENDENT.index(_lead), LEADS.index(_lead)] = 1.0
-_EIGHT_TO_TWELVE[:2, LEADS.index("III")] = (-1.0, 1.0)
-_EIGHT_TO_TWELVE[:2, LEADS.index("aVR")] = (-0.5, -0.5)
-_EIGHT_TO_TWELVE[:2, LEADS.index("aVL")] = (1.0, -0.5)
-_EIGHT_TO_TWELVE[:2, LEADS.index("aVF")] = (-0.5, 1.0)
+    EIGHT_TO_TWELVE[INDEPENDENT.index(_lead), LEADS.index(_lead)] = 1.0
+EIGHT_TO_TWELVE[:2, LEADS.index("III")] = (-1.0, 1.0)
+EIGHT_TO_TWELVE[:2, LEADS.index("aVR")] = (-0.5, -0.5)
+EIGHT_TO_TWELVE[:2, LEADS.index("aVL")] = (1.0, -0.5)
+EIGHT_TO_TWELVE[:2, LEADS.index("aVF")] = (-0.5, 1.0)
+
+# Dower et al. 1980: rows I, II, V1-V6; columns X (left), Y (down), Z (back)
+DOWER = np.array([
+    [0.632, -0.235, 0.059], [0.235, 1.066, -0.132],
+    [-0.515, 0.157, -0.917], [0.044, 0.164, -1.387], [0.882, 0.098, -1.277],
+    [1.213, 0.127, -0.601], [1.125, 0.127, -0.086], [0.831, 0.076, 0.230],
+])  # fmt: skip
 
 _CANONICAL = {name.lower(): name for name in LEADS}
 
@@ -115,16 +123,16 @@ class ECG:
 def _derive_limb(have: dict) -> dict:
     """Limb leads that follow from those present, solving for (I, II); {} where they do not determine them."""
     limb = [n for n in LEADS[:6] if n in have]
-    rows = _EIGHT_TO_TWELVE[:2, [LEADS.index(n) for n in limb]].T  # (n, 2)
+    rows = EIGHT_TO_TWELVE[:2, [LEADS.index(n) for n in limb]].T  # (n, 2)
     if len(limb) < 2 or np.linalg.matrix_rank(rows) < 2:
         return {}
     i_ii = np.stack([have[n] for n in limb], axis=1) @ np.linalg.pinv(rows).T  # (T, 2)
-    return dict(zip(LEADS[:6], (i_ii @ _EIGHT_TO_TWELVE[:2, :6]).T))
+    return dict(zip(LEADS[:6], (i_ii @ EIGHT_TO_TWELVE[:2, :6]).T))
 
 
 def to_twelve(x_T8):
     """(..., T, 8) independent leads to (..., T, 12) standard leads, mV; NumPy or JAX."""
-    return x_T8 @ _EIGHT_TO_TWELVE.astype(x_T8.dtype)
+    return x_T8 @ EIGHT_TO_TWELVE.astype(x_T8.dtype)
 
 
 def to_eight(x_T12):
@@ -135,7 +143,7 @@ def to_eight(x_T12):
 def einthoven_residual(ecg: ECG) -> float:
     """Largest |stored - derived| over III, aVR, aVL, aVF in mV, of an ECG that holds all six limb leads."""
     limb = ecg.select(LEADS[:6]).signal
-    return float(np.abs(limb - limb[:, :2] @ _EIGHT_TO_TWELVE[:2, :6]).max())
+    return float(np.abs(limb - limb[:, :2] @ EIGHT_TO_TWELVE[:2, :6]).max())
 
 
 def resample(x_TL: np.ndarray, rate_in: float, rate_out: float) -> np.ndarray:

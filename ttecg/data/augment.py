@@ -5,12 +5,8 @@ Each takes x (T, 8) in mV, leads in the order of `ecg.INDEPENDENT`, and a NumPy 
 
 import numpy as np
 
-# Dower et al. 1980: rows I, II, V1-V6; columns X (left), Y (down), Z (back)
-DOWER = np.array([
-    [0.632, -0.235, 0.059], [0.235, 1.066, -0.132],
-    [-0.515, 0.157, -0.917], [0.044, 0.164, -1.387], [0.882, 0.098, -1.277],
-    [1.213, 0.127, -0.601], [1.125, 0.127, -0.086], [0.831, 0.076, 0.230],
-])  # fmt: skip
+from ttecg.ecg import DOWER
+
 _INVERSE = np.linalg.pinv(DOWER)
 
 
@@ -53,6 +49,20 @@ def random_crop(x_TL: np.ndarray, samples: int, rng: np.random.Generator) -> np.
         raise ValueError(f"a record of {len(x_TL)} samples is shorter than the crop of {samples}")
     start = rng.integers(len(x_TL) - samples + 1)
     return x_TL[start : start + samples]
+
+
+def random_time_scale(
+    x_TL: np.ndarray, samples: int, rng: np.random.Generator, low: float = 0.85, high: float = 1.18
+) -> np.ndarray:
+    """`samples` of a record that runs faster or slower by a log-uniform factor, from a random place (linear
+    interpolation). A record too short for the factor is run slower; ValueError where it is shorter than half."""
+    factor = min(np.exp(rng.uniform(np.log(low), np.log(high))), (len(x_TL) - 1) / (samples - 1))
+    if factor < 0.5:
+        raise ValueError(f"a record of {len(x_TL)} samples is too short for examples of {samples}")
+    place = rng.uniform(0, len(x_TL) - 1 - factor * (samples - 1)) + factor * np.arange(samples)
+    low_index = np.minimum(place.astype(int), len(x_TL) - 2)
+    part = (place - low_index)[:, None]
+    return (1 - part) * x_TL[low_index] + part * x_TL[low_index + 1]
 
 
 def retime(

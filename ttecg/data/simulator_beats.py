@@ -10,13 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from ttecg.ecg import INDEPENDENT
-
-DOWER = np.array([  # rows I, II, V1..V6; columns X, Y, Z
-    [0.632, -0.235, 0.059], [0.235, 1.066, -0.132],
-    [-0.515, 0.157, -0.917], [0.044, 0.164, -1.387], [0.882, 0.098, -1.277],
-    [1.213, 0.127, -0.601], [1.125, 0.127, -0.086], [0.831, 0.076, 0.230],
-])  # fmt: skip
+from ttecg.ecg import DOWER, INDEPENDENT
 
 # What Dower's torso lacks against the PTB-XL records: more of the left in I, more front in V2, less in V1.
 TORSO = DOWER + np.array([

@@ -1,0 +1,136 @@
+"""The U-net that rebuilds hidden leads from visible ones (after Gradowski & Buchner, arXiv 2502.00559).
+
+A ridge regression gives the first guess, the network adds a residual that is zero at the start. It sees the visible
+leads, which leads they are, and the first guess, all divided by the visible leads' own spread, so that a record twice
+as tall is answered twice as tall; how tall it was is one more channel.
+
+Axes: B batch, T time (any length), 12 leads in, 8 independent leads out, mV. Methods are pure.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from ttecg.ecg import INDEPENDENT
+from ttecg.models import lead_maps
+from ttecg.models.layers import Buffer, Conv1d, check_compute, compute_dtype, dropout
+
+
+@dataclasses.dataclass(frozen=True)
+class UNetConfig:
+    """Sizes of the U-net and what it works on."""
+
+    # samples per second and band (Hz) of what it sees and predicts
+    rate: float = 100.0
+    band: tuple[float, ...] = (0.67, 40.0)
+    # leads that are visible; none: any subset
+    leads: tuple[str, ...] = ()
+    # channels from the finest level down, kernel, dropout at the coarsest level
+    widths: tuple[int, ...] = (64, 128, 192, 256)
+    kernel: int = 7
+    dropout: float = 0.0
+    # add to the ridge prediction (False: predict the leads outright, for comparison)
+    anchor: bool = True
+    # penalty of that ridge regression, a share of a lead's mean power
+    ridge: float = 1e-3
+    # "float32", "bfloat16", or "auto": bfloat16 on GPU and TPU, float32 on CPU
+    compute: str = "auto"
+
+    def __post_init__(self):
+        check_compute(self.compute)
+        if self.leads:
+            lead_maps.visible(self.leads)
+        if not self.widths or any(w % 8 for w in self.widths):
+            raise ValueError(f"widths must be multiples of 8, got {self.widths}")
+
+    def create(self, rngs: nnx.Rngs) -> "UNet":
+        return UNet(self, rngs=rngs)
+
+
+class UNet(nnx.Module):
+    """See the module's docstring. `moment` is the mean of x'x of the eight leads over the training records."""
+
+    def __init__(self, config: UNetConfig, *, rngs: nnx.Rngs):
+        self.config, c = config, config
+        self.moment = Buffer(0.04 * jnp.eye(8))
+        inputs = 12 + 8 * c.anchor + 12 + 1
+        widths = c.widths
+        self.down = nnx.List([
+            _Pair(a, b, c.kernel, rngs) for a, b in zip((inputs, *widths[:-1]), widths)
+        ])  # fmt: skip
+        self.up = nnx.List([
+            _Pair(a + b, a, c.kernel, rngs) for a, b in zip(widths[:-1], widths[1:])
+        ])  # fmt: skip
+        self.head = Conv1d(widths[0], 8, 1, rngs=rngs)
+        self.head.kernel[...] = jnp.zeros_like(self.head.kernel[...])
+        self.head.bias[...] = jnp.zeros_like(self.head.bias[...])
+
+    def ridge(self, mask_Bx12):
+        """(B, 12, 8)."""
+        return jax.vmap(lead_maps.ridge, (None, 0, None))(self.moment[...], mask_Bx12, self.config.ridge)
+
+    def __call__(self, signal_BxTx12, mask_Bx12, key=None):
+        """The eight independent leads, (B, T, 8) mV float32; hidden leads of the input are not looked at, visible ones
+        come back as they are. key: for dropout, in training."""
+        c, mask = self.config, jnp.asarray(mask_Bx12)
+        x = jnp.where(mask[:, None], signal_BxTx12, 0.0).astype(jnp.float32)
+        base = x @ self.ridge(mask)
+        spread8 = jnp.sqrt(jnp.diagonal(self.moment[...]))
+        spread12 = jnp.sqrt(jnp.diagonal(lead_maps.TO_TWELVE.T @ self.moment[...] @ lead_maps.TO_TWELVE))
+        x = x / spread12
+        tall = jnp.sqrt((x**2).mean(1).sum(-1) / mask.sum(-1))[:, None, None] + 0.02
+        told = jnp.concatenate([mask, jnp.log(tall[:, 0])], -1)[:, None]
+        parts = [x / tall, *([base / spread8 / tall] if c.anchor else [])]
+        parts.append(jnp.broadcast_to(told, (*x.shape[:2], told.shape[-1])))
+        h = self._net(jnp.concatenate(parts, -1).astype(compute_dtype(c.compute)), key)
+        residual = h.astype(jnp.float32) * spread8 * tall
+        return lead_maps.restore(base + residual if c.anchor else residual, signal_BxTx12, mask)
+
+    def _net(self, x, key):
+        length, unit = x.shape[1], 2 ** (len(self.down) - 1)
+        x = jnp.pad(x, ((0, 0), (0, -length % unit), (0, 0)), mode="edge")
+        kept = []
+        for level, pair in enumerate(self.down):
+            if level:
+                x = x.reshape(x.shape[0], -1, 2, x.shape[-1]).max(2)
+            x = pair(x)
+            kept.append(x)
+        x = dropout(kept.pop(), self.config.dropout, key)
+        for pair in reversed(self.up):
+            x = pair(jnp.concatenate([jnp.repeat(x, 2, axis=1), kept.pop()], -1))
+        return self.head(x)[:, :length]
+
+
+class _Pair(nnx.Module):
+    """Twice convolution, group norm over time and channels, GELU."""
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, rngs: nnx.Rngs):
+        self.convs = nnx.List([Conv1d(a, c_out, kernel, rngs=rngs) for a in (c_in, c_out)])
+        self.norms = nnx.List([GroupNorm(c_out) for _ in range(2)])
+
+    def __call__(self, x):
+        for conv, norm in zip(self.convs, self.norms):
+            x = jax.nn.gelu(norm(conv(x)))
+        return x
+
+
+class GroupNorm(nnx.Module):
+    """Group norm of eight groups over (time, channels of the group), in float32."""
+
+    def __init__(self, width: int, groups: int = 8):
+        self.groups = groups
+        self.scale, self.bias = nnx.Param(jnp.ones(width)), nnx.Param(jnp.zeros(width))
+
+    def __call__(self, x):
+        g = x.astype(jnp.float32).reshape(*x.shape[:2], self.groups, -1)
+        g = g - g.mean((1, 3), keepdims=True)
+        g = g * jax.lax.rsqrt((g**2).mean((1, 3), keepdims=True) + 1e-5)
+        return (g.reshape(x.shape) * self.scale[...] + self.bias[...]).astype(x.dtype)
+
+
+def independent_mask(mask_Bx12):
+    """The part of a mask that is about the eight independent leads, (B, 8)."""
+    return mask_Bx12[..., np.flatnonzero(np.isin(lead_maps.LEADS, INDEPENDENT))]
