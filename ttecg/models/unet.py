@@ -1,6 +1,7 @@
 """The U-net that rebuilds hidden leads from visible ones (after Gradowski & Buchner, arXiv 2502.00559).
 
-A ridge regression gives the first guess, the network adds a residual that is zero at the start. It sees the visible
+A ridge regression gives the first guess. The network adds to it what is zero at the start: a linear map made for this
+recording from what it saw of the whole of it, and a residual for every moment. It sees the visible
 leads, which leads they are, and the first guess, all divided by the visible leads' own spread, so that a record twice
 as tall is answered twice as tall; how tall it was is one more channel.
 
@@ -28,10 +29,12 @@ class UNetConfig:
     band: tuple[float, ...] = (0.67, 40.0)
     # leads that are visible; none: any subset
     leads: tuple[str, ...] = ()
-    # channels from the finest level down, kernel, dropout at the coarsest level
-    widths: tuple[int, ...] = (64, 128, 192, 256)
+    # channels from the finest level down, kernel, dropout of what is told of the whole recording
+    widths: tuple[int, ...] = (32, 64, 96, 128)
     kernel: int = 7
-    dropout: float = 0.0
+    dropout: float = 0.2
+    # networks whose answers are averaged; `ttecg export` joins runs of one
+    members: int = 1
     # add to the ridge prediction (False: predict the leads outright, for comparison)
     anchor: bool = True
     # penalty of that ridge regression, a share of a lead's mean power
@@ -43,6 +46,8 @@ class UNetConfig:
         check_compute(self.compute)
         if self.leads:
             lead_maps.visible(self.leads)
+        if self.members < 1:
+            raise ValueError(f"members must be at least 1, got {self.members}")
         if not self.widths or any(w % 8 for w in self.widths):
             raise ValueError(f"widths must be multiples of 8, got {self.widths}")
 
@@ -56,17 +61,7 @@ class UNet(nnx.Module):
     def __init__(self, config: UNetConfig, *, rngs: nnx.Rngs):
         self.config, c = config, config
         self.moment = Buffer(0.04 * jnp.eye(8))
-        inputs = 12 + 8 * c.anchor + 12 + 1
-        widths = c.widths
-        self.down = nnx.List([
-            _Pair(a, b, c.kernel, rngs) for a, b in zip((inputs, *widths[:-1]), widths)
-        ])  # fmt: skip
-        self.up = nnx.List([
-            _Pair(a + b, a, c.kernel, rngs) for a, b in zip(widths[:-1], widths[1:])
-        ])  # fmt: skip
-        self.head = Conv1d(widths[0], 8, 1, rngs=rngs)
-        self.head.kernel[...] = jnp.zeros_like(self.head.kernel[...])
-        self.head.bias[...] = jnp.zeros_like(self.head.bias[...])
+        self.nets = nnx.List([_Net(c, rngs) for _ in range(c.members)])
 
     def ridge(self, mask_Bx12):
         """(B, 12, 8)."""
@@ -85,11 +80,33 @@ class UNet(nnx.Module):
         told = jnp.concatenate([mask, jnp.log(tall[:, 0])], -1)[:, None]
         parts = [x / tall, *([base / spread8 / tall] if c.anchor else [])]
         parts.append(jnp.broadcast_to(told, (*x.shape[:2], told.shape[-1])))
-        h = self._net(jnp.concatenate(parts, -1).astype(compute_dtype(c.compute)), key)
-        residual = h.astype(jnp.float32) * spread8 * tall
+        parts = jnp.concatenate(parts, -1).astype(compute_dtype(c.compute))
+        keys = [None] * c.members if key is None else jax.random.split(key, c.members)
+        answers = [net(parts, k) for net, k in zip(self.nets, keys)]
+        h, own = (sum(a) / c.members for a in zip(*answers))
+        residual = (h.astype(jnp.float32) + (x / tall) @ own.astype(jnp.float32)) * spread8 * tall
         return lead_maps.restore(base + residual if c.anchor else residual, signal_BxTx12, mask)
 
-    def _net(self, x, key):
+
+class _Net(nnx.Module):
+    """(B, T, channels) -> what it adds at every moment (B, T, 8) and its linear map (B, 12, 8), both zero at first."""
+
+    def __init__(self, config: UNetConfig, rngs: nnx.Rngs):
+        self.rate, c = config.dropout, config
+        inputs = 12 + 8 * c.anchor + 12 + 1
+        widths = c.widths
+        self.down = nnx.List([
+            _Pair(a, b, c.kernel, rngs) for a, b in zip((inputs, *widths[:-1]), widths)
+        ])  # fmt: skip
+        self.up = nnx.List([
+            _Pair(a + b, a, c.kernel, rngs) for a, b in zip(widths[:-1], widths[1:])
+        ])  # fmt: skip
+        self.context = Conv1d(2 * widths[-1], widths[-1], 1, rngs=rngs)
+        self.told = Conv1d(widths[-1], widths[-1], 1, rngs=rngs)
+        self.map = _zeros(Conv1d(widths[-1], 12 * 8, 1, rngs=rngs))
+        self.head = _zeros(Conv1d(widths[0], 8, 1, rngs=rngs))
+
+    def __call__(self, x, key):
         length, unit = x.shape[1], 2 ** (len(self.down) - 1)
         x = jnp.pad(x, ((0, 0), (0, -length % unit), (0, 0)), mode="edge")
         kept = []
@@ -98,10 +115,21 @@ class UNet(nnx.Module):
                 x = x.reshape(x.shape[0], -1, 2, x.shape[-1]).max(2)
             x = pair(x)
             kept.append(x)
-        x = dropout(kept.pop(), self.config.dropout, key)
+        x = kept.pop()
+        # what the whole recording says about this heart and chest: told to every moment, and a linear map of its own
+        whole = jnp.concatenate([x.mean(1, keepdims=True), x.max(1, keepdims=True)], -1)
+        whole = dropout(jax.nn.gelu(self.context(whole)), self.rate, key)
+        own = self.map(whole).reshape(-1, 12, 8)
+        x = x + self.told(whole)
         for pair in reversed(self.up):
             x = pair(jnp.concatenate([jnp.repeat(x, 2, axis=1), kept.pop()], -1))
-        return self.head(x)[:, :length]
+        return self.head(x)[:, :length], own
+
+
+def _zeros(layer: Conv1d) -> Conv1d:
+    layer.kernel[...] = jnp.zeros_like(layer.kernel[...])
+    layer.bias[...] = jnp.zeros_like(layer.bias[...])
+    return layer
 
 
 class _Pair(nnx.Module):
