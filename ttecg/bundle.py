@@ -27,6 +27,7 @@ from ttecg.train.config import from_dict
 
 CONFIG, CARD, TEXT = "config.json", "MODEL_CARD.md", "text.model"
 TOKENIZER, GENERATOR = "tokenizer.safetensors", "generator.safetensors"
+NETWORK = "model.safetensors"  # of a bundle that holds one network
 _PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
 _PARTS = {
     "name": str,
@@ -95,14 +96,14 @@ def resolve(name) -> pathlib.Path:
 
 def read_config(path: pathlib.Path) -> dict:
     """The config.json of a bundle; ValueError where it is not what `export` writes."""
-    config = _json(path / CONFIG)
+    config = read_json(path / CONFIG)
     for name, kind in _PARTS.items():
         if not isinstance(config, dict) or not isinstance(config.get(name), kind):
             raise ValueError(f"{path / CONFIG} is damaged: it has no {name!r}")
     return config
 
 
-def _json(file: pathlib.Path):
+def read_json(file: pathlib.Path):
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError) as error:
@@ -113,22 +114,22 @@ def load_tokenizer(name) -> LoadedTokenizer:
     """From a bundle (by name or directory) or from the work directory of `ttecg train tokenizer`."""
     path = pathlib.Path(name)
     if (path / "checkpoints").is_dir():
-        config = _workdir_config(path, "TokenizerTraining")
+        config = workdir_config(path, "TokenizerTraining")
         model = from_dict(TokenizerConfig, config["model"], f"{path}/config.json")
         functional = Functional(model.create)
-        return LoadedTokenizer(model, functional, *_newest(path, functional))
+        return LoadedTokenizer(model, functional, *newest_weights(path, functional))
     if path.exists() or str(name).isidentifier():
         path = resolve(name)
         model = from_dict(TokenizerConfig, read_config(path)["tokenizer"], str(path / CONFIG))
         functional = Functional(model.create)
-        return LoadedTokenizer(model, functional, *_arrays(path / TOKENIZER, functional))
+        return LoadedTokenizer(model, functional, *load_arrays(path / TOKENIZER, functional))
     raise ValueError(
         f"no tokenizer at {path}; train one: ttecg train tokenizer --config configs/tokenizer_base.py "
         f"--workdir {path}"
     )
 
 
-def load_fitting(name, functional: Functional, params: dict) -> tuple[dict, list[str]]:
+def load_fitting(name, params: dict) -> tuple[dict, list[str]]:
     """`params` with the weights of a work directory or bundle put in where name and shape agree, and the names of
     the others. ValueError where none agrees."""
     path = pathlib.Path(name)
@@ -136,7 +137,8 @@ def load_fitting(name, functional: Functional, params: dict) -> tuple[dict, list
         with Checkpoints(path) as checkpoints:
             stored, _ = checkpoints.restore_weights()
     else:
-        stored = load_generator(resolve(name))[2]
+        path = resolve(name)
+        stored = _read_arrays(path / (NETWORK if (path / NETWORK).is_file() else GENERATOR))
     fitting = {k: v for k, v in stored.items() if k in params and v.shape == params[k].shape}
     if not fitting:
         raise ValueError(f"init={name}: none of its weights fits this model")
@@ -148,7 +150,7 @@ def load_generator(path: pathlib.Path):
     config = read_config(path)
     model = generator_config(config["generator"], str(path / CONFIG))
     functional = Functional(model.create)
-    return model, functional, *_arrays(path / GENERATOR, functional), config
+    return model, functional, *load_arrays(path / GENERATOR, functional), config
 
 
 def generator_config(data: dict, where: str):
@@ -180,12 +182,12 @@ def export(
     The averaged parameters are stored, as `dtype`; codebooks stay float32. card: path of the model card's text.
     """
     workdir, out = pathlib.Path(workdir), pathlib.Path(out)
-    training = _workdir_config(workdir, "GeneratorTraining")
+    training = workdir_config(workdir, "GeneratorTraining")
     if out.exists():
         raise ValueError(f"{out} exists; give another --out")
-    model_data = _json(workdir / "model.json")
+    model_data = read_json(workdir / "model.json")
     functional = Functional(generator_config(model_data, str(workdir / "model.json")).create)
-    params, buffers = _newest(workdir, functional)
+    params, buffers = newest_weights(workdir, functional)
     tokenizer = load_tokenizer(training["tokenizer"])
     config = {
         "name": name or out.name,
@@ -195,8 +197,8 @@ def export(
         "sampling": dataclasses.asdict(sampling or SamplingPolicy()),
     }
     with staged_folder(out) as scratch:
-        _save(scratch / GENERATOR, params, buffers, dtype)
-        _save(scratch / TOKENIZER, tokenizer.params, tokenizer.buffers, dtype)
+        save_arrays(scratch / GENERATOR, params, buffers, dtype)
+        save_arrays(scratch / TOKENIZER, tokenizer.params, tokenizer.buffers, dtype)
         (scratch / TEXT).write_bytes((workdir / TEXT).read_bytes())
         (scratch / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
         (scratch / CARD).write_text(pathlib.Path(card).read_text() if card else _plain_card(config, training))
@@ -221,23 +223,27 @@ def digest(arrays: dict, config) -> str:
     return h.hexdigest()[:16]
 
 
-def _save(path, params, buffers, dtype):
+def save_arrays(path, params, buffers, dtype):
     arrays = {**cast(params, np.dtype(dtype)), **buffers}
     save_file({k: jax.numpy.asarray(v) for k, v in arrays.items()}, path)
 
 
-def _arrays(path: pathlib.Path, functional: Functional) -> tuple[dict, dict]:
+def load_arrays(path: pathlib.Path, functional: Functional) -> tuple[dict, dict]:
     """float32 arrays of a safetensors file, split into (params, buffers); ValueError where they do not fit."""
-    try:
-        arrays = cast(load_file(path), np.float32)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from None
+    arrays = _read_arrays(path)
     check_arrays(functional.shapes, arrays, str(path))
     params = {name: arrays[name] for name in functional.param_names}
     return params, {name: v for name, v in arrays.items() if name not in params}
 
 
-def _newest(workdir: pathlib.Path, functional: Functional) -> tuple[dict, dict]:
+def _read_arrays(path: pathlib.Path) -> dict:
+    try:
+        return cast(load_file(path), np.float32)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+
+
+def newest_weights(workdir: pathlib.Path, functional: Functional) -> tuple[dict, dict]:
     """Averaged parameters and buffers of the newest checkpoint, on this process's devices, whatever mesh wrote it."""
     with Checkpoints(workdir) as checkpoints:
         params, buffers = checkpoints.restore_weights()
@@ -245,11 +251,40 @@ def _newest(workdir: pathlib.Path, functional: Functional) -> tuple[dict, dict]:
     return params, buffers
 
 
-def _workdir_config(workdir: pathlib.Path, task: str) -> dict:
+def read_network(path: pathlib.Path, kind: str) -> dict:
+    """The config.json of a bundle of one network, {"name", "kind", "model"}; ValueError for another kind."""
+    stored = read_json(path / CONFIG)
+    if (
+        not isinstance(stored, dict)
+        or stored.get("kind") != kind
+        or not isinstance(stored.get("model"), dict)
+    ):
+        raise ValueError(f"{path} is no {kind} model; `ttecg train {kind}` and `ttecg export` make one")
+    return {"name": path.name, **stored}
+
+
+def export_network(
+    out, kind: str, model, params: dict, buffers: dict, *, name="", card="", about="", dtype="float16"
+):
+    """Writes a bundle of one network, complete or absent. card: path of the model card's text; about: what a plain
+    one says of the training."""
+    out = pathlib.Path(out)
+    if out.exists():
+        raise ValueError(f"{out} exists; give another --out")
+    config = {"name": name or out.name, "kind": kind, "model": dataclasses.asdict(model)}
+    with staged_folder(out) as scratch:
+        save_arrays(scratch / NETWORK, params, buffers, dtype)
+        (scratch / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+        plain = f"# {config['name']}\n\nA {kind} bundle made by `ttecg export`. Not for diagnosis.\n{about}"
+        (scratch / CARD).write_text(pathlib.Path(card).read_text() if card else plain)
+    return out
+
+
+def workdir_config(workdir: pathlib.Path, task: str) -> dict:
     file = workdir / "config.json"
     if not file.is_file():
         raise ValueError(f"{workdir} is no work directory of a training run (no config.json in it)")
-    config = _json(file)
+    config = read_json(file)
     if config.get("task") != task:
         raise ValueError(f"{workdir} holds a {config.get('task')} run; a {task} run is needed")
     return config

@@ -174,12 +174,12 @@ def test_a_generator_starts_from_what_fits_of_another(debug_runs, config_of, cap
         stored, _ = checkpoints.restore_weights()
     fresh = {name: np.full(value.shape, 7, np.float32) for name, value in stored.items()}
     fresh |= {"plan_table": np.zeros((5, 5), np.float32), "new": np.zeros(3, np.float32)}
-    params, afresh = load_fitting(debug_runs.generator, None, fresh)
+    params, afresh = load_fitting(debug_runs.generator, fresh)
     assert afresh == ["new", "plan_table"] and set(params) == set(fresh)
     for name, value in params.items():
         np.testing.assert_array_equal(value, fresh[name] if name in afresh else stored[name])
     with pytest.raises(ValueError, match="none of its weights fits"):
-        load_fitting(debug_runs.tokenizer, None, fresh)
+        load_fitting(debug_runs.tokenizer, fresh)
 
 
 def test_early_frames_and_rare_findings_are_set_by_the_config(debug_runs, config_of, tmp_path):

@@ -13,7 +13,9 @@ import numpy as np
 from ttecg.ecg import DOWER, EIGHT_TO_TWELVE, INDEPENDENT, LEADS, lead_name
 
 TO_TWELVE = EIGHT_TO_TWELVE.astype(np.float32)  # for jax: eight @ TO_TWELVE = twelve
-_LIMB, _EIGHT = 6, np.array([LEADS.index(name) for name in INDEPENDENT])
+_LIMB = 6
+# where the eight independent leads stand among the twelve
+EIGHT = np.array([LEADS.index(name) for name in INDEPENDENT])
 
 # rows X, Y, Z; columns I, II, V1-V6
 INVERSE_DOWER = np.array([
@@ -50,7 +52,7 @@ def visible(leads) -> np.ndarray:
 def hidden(mask_12) -> tuple[str, ...]:
     """Names of the independent leads that a mask does not hold, in the order of `INDEPENDENT`. With one limb lead
     that is neither I nor II, both of these are hidden."""
-    return tuple(name for name, i in zip(INDEPENDENT, _EIGHT) if not mask_12[i])
+    return tuple(name for name, i in zip(INDEPENDENT, EIGHT) if not mask_12[i])
 
 
 def basis(mask_12):
@@ -71,10 +73,10 @@ def ridge(moment_8x8, mask_12, strength: float = 1e-3):
     m = basis(mask_12).astype(moment.dtype)
     penalty = strength * jnp.trace(moment_8x8) / 8
     gram = moment * m[:, None] * m[None] + jnp.diag(penalty * m + (1 - m))
-    return jnp.linalg.solve(gram, (moment @ _SELECT_EIGHT) * m[:, None])
+    return jnp.linalg.solve(gram, (moment @ _SELECT) * m[:, None])
 
 
-_SELECT_EIGHT = np.eye(12, dtype=np.float32)[:, _EIGHT]
+_SELECT = np.eye(12, dtype=np.float32)[:, EIGHT]
 
 
 def dower(mask_12) -> np.ndarray:

@@ -12,7 +12,6 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from ttecg.ecg import INDEPENDENT
@@ -33,7 +32,7 @@ class UNetConfig:
     widths: tuple[int, ...] = (32, 64, 96, 128)
     kernel: int = 7
     dropout: float = 0.2
-    # networks whose answers are averaged; `ttecg export` joins runs of one
+    # networks whose answers are averaged, `ttecg export` joins runs of one; none leaves ridge regression
     members: int = 1
     # add to the ridge prediction (False: predict the leads outright, for comparison)
     anchor: bool = True
@@ -46,8 +45,8 @@ class UNetConfig:
         check_compute(self.compute)
         if self.leads:
             lead_maps.visible(self.leads)
-        if self.members < 1:
-            raise ValueError(f"members must be at least 1, got {self.members}")
+        if self.members < 0:
+            raise ValueError(f"members must not be negative, got {self.members}")
         if not self.widths or any(w % 8 for w in self.widths):
             raise ValueError(f"widths must be multiples of 8, got {self.widths}")
 
@@ -73,6 +72,8 @@ class UNet(nnx.Module):
         c, mask = self.config, jnp.asarray(mask_Bx12)
         x = jnp.where(mask[:, None], signal_BxTx12, 0.0).astype(jnp.float32)
         base = x @ self.ridge(mask)
+        if not c.members:
+            return lead_maps.restore(base, signal_BxTx12, mask)
         spread8 = jnp.sqrt(jnp.diagonal(self.moment[...]))
         spread12 = jnp.sqrt(jnp.diagonal(lead_maps.TO_TWELVE.T @ self.moment[...] @ lead_maps.TO_TWELVE))
         x = x / spread12
@@ -157,8 +158,3 @@ class GroupNorm(nnx.Module):
         g = g - g.mean((1, 3), keepdims=True)
         g = g * jax.lax.rsqrt((g**2).mean((1, 3), keepdims=True) + 1e-5)
         return (g.reshape(x.shape) * self.scale[...] + self.bias[...]).astype(x.dtype)
-
-
-def independent_mask(mask_Bx12):
-    """The part of a mask that is about the eight independent leads, (B, 8)."""
-    return mask_Bx12[..., np.flatnonzero(np.isin(lead_maps.LEADS, INDEPENDENT))]

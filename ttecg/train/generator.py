@@ -171,7 +171,7 @@ def _prepare(config, functional, tokenizer, examples, state):
         sample = np.concatenate([e.codes[:: max(1, len(e) // 200)] for e in examples])
         buffers["code_vectors"] = codes.normalised_code_vectors(tokenizer.code_vectors, sample)
     if config.init:
-        params, fresh = load_fitting(config.init, functional, params)
+        params, fresh = load_fitting(config.init, params)
         if fresh:
             print(f"of {config.init} no weights fit {', '.join(fresh)}; they start afresh")
     return dataclasses.replace(state, params=params, ema=jax.tree.map(np.copy, params), buffers=buffers)

@@ -11,7 +11,7 @@ from ttecg.data import augment, batches
 from ttecg.ecg import INDEPENDENT, LEADS, to_twelve
 from ttecg.models import lead_maps
 from ttecg.models.functional import Functional
-from ttecg.models.unet import UNetConfig, independent_mask
+from ttecg.models.unet import UNetConfig
 from ttecg.train import sharding
 from ttecg.train.config import open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
@@ -125,9 +125,7 @@ def _start(config: UNetTraining, sources, state):
     if config.init:
         from ttecg.bundle import load_fitting
 
-        params, missing = load_fitting(config.init, None, state.params)
-        if missing:
-            raise ValueError(f"init={config.init}: its weights do not fit this model at {missing[0]}")
+        params, _ = load_fitting(config.init, state.params)
         state = dataclasses.replace(state, params=params, ema=jax.tree.map(jnp.copy, params))
     rng = np.random.default_rng(config.run.seed)
     signals = [
@@ -165,7 +163,7 @@ def loss_step(functional: Functional, config: UNetTraining, state, batch, key, o
     def loss(params):
         model = functional.merge(params, state.buffers)
         y = model(x @ lead_maps.TO_TWELVE, batch["mask"], key)
-        hidden = 1.0 - independent_mask(batch["mask"])
+        hidden = 1.0 - batch["mask"][:, lead_maps.EIGHT]
         spread = jnp.sqrt(jnp.diagonal(model.moment[...]))
         terms = loss_terms(x, y, hidden, batch["measured"], spread)
         return sum(getattr(config, k) * v for k, v in terms.items()), terms
@@ -189,7 +187,7 @@ def evaluate(functional, config: UNetTraining, x_NxTx8, state, step) -> dict:
         mask = lead_maps.visible(leads)
         masks = np.broadcast_to(mask, (len(x_NxTx8), 12))
         y = np.asarray(predict(functional, state.ema, state.buffers, to_twelve(x_NxTx8), masks))
-        hidden = np.flatnonzero(~independent_mask(mask) & (np.arange(8) > 1))
+        hidden = np.flatnonzero(~mask[lead_maps.EIGHT] & (np.arange(8) > 1))
         a, b = x_NxTx8[..., hidden], y[..., hidden]
         name = "_".join(leads)
         scores[f"val_r_{name}"] = float(pearson(a, b).mean())

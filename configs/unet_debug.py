@@ -1,0 +1,13 @@
+"""A few steps of a tiny network on simulated ECGs: drives every part in seconds."""
+
+from ttecg.models.unet import UNetConfig
+from ttecg.train.loop import RunConfig
+from ttecg.train.unet import UNetTraining
+
+config = UNetTraining(
+    model=UNetConfig(widths=(8, 16)),
+    sources=("simulator:32",),
+    crop=256,
+    validation=4,
+    run=RunConfig(steps=4, batch=4, log_every=1, eval_every=4, checkpoint_every=2),
+)

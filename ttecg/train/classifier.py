@@ -1,0 +1,210 @@
+"""Trains the classifier: `ttecg train classifier --config configs/classifier_base.py --workdir runs/classifier`.
+
+Labels that are not known (NaN in the targets) take no part in the loss, so sources of different vocabularies mix.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from ttecg.data import augment, batches
+from ttecg.data.statements import label_names, targets
+from ttecg.ecg import ECG, INDEPENDENT, LEADS
+from ttecg.models import lead_maps
+from ttecg.models.functional import Functional
+from ttecg.models.resnet import ResNetConfig
+from ttecg.train import sharding
+from ttecg.train.config import open_workdir, to_dict
+from ttecg.train.loop import RunConfig, Task, train
+from ttecg.train.state import OptimizerConfig, apply_gradients
+
+RULES = sharding.REPLICATED
+_COUNTED = 2000  # records of a source that class weights are counted on
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierTraining:
+    """Everything that defines a run."""
+
+    model: ResNetConfig = ResNetConfig()
+    # label sets: "superclass", "subset" (MI, arrhythmia), "rhythm", "all"; several are joined
+    labels: tuple[str, ...] = ("superclass",)
+    # "PATH@WEIGHT" of prepared sets, or "simulator"; voltages are not needed unless model.amplitude
+    sources: tuple[str, ...] = ("simulator",)
+    # leads that it sees, of any of the twelve; none: all
+    leads: tuple[str, ...] = ()
+    # samples per training example, from a random place
+    crop: int = 800
+    # white noise in training, as a share of each lead's spread, and largest factor by which a record is made taller
+    # or less tall
+    noise: float = 0.1
+    gain: float = 1.25
+    # weigh a label's positive examples by the square root of negatives to positives
+    class_weights: bool = False
+    # validation records to score
+    validation: int = 1000
+    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-3, warmup=30, weight_decay=0.05)
+    run: RunConfig = RunConfig(steps=400, batch=32, eval_every=100, checkpoint_every=200, ema=0.99)
+
+    def __post_init__(self):
+        label_names(self.labels)
+        visible_eight(self.leads)
+        for name, least in (("crop", 16), ("noise", 0), ("gain", 1)):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the outputs mean."""
+        return label_names(self.labels)
+
+    @property
+    def network(self) -> ResNetConfig:
+        """`model` with an output for every label."""
+        return dataclasses.replace(self.model, outputs=len(self.names))
+
+
+def visible_eight(leads) -> np.ndarray:
+    """(8,) bool: which of the independent leads are seen where these are; none named: all. ValueError for an unknown
+    lead, and for limb leads that do not give I or II."""
+    limb, chest = set(leads) & set(LEADS[:6]), set(leads) & set(LEADS[6:])
+    if not leads or len(limb) > 1 and len(chest) == 6 and set(leads) <= set(LEADS):
+        return np.ones(8, bool)
+    mask = lead_maps.visible(leads)
+    eight = mask[[LEADS.index(name) for name in INDEPENDENT]]
+    if not eight.any():
+        raise ValueError(
+            f"leads {', '.join(leads)}: a classifier sees {', '.join(INDEPENDENT)}; name one of them"
+        )
+    return eight
+
+
+def run(config: ClassifierTraining, workdir, resume: bool = False):
+    """Trains, or goes on training, in workdir. Returns the final state."""
+    sources, mixture = batches.open_sources(config.sources, "train")
+    validation = batches.open_sources(config.sources, "validation")[0][0]
+    weights = positive_weights(sources, config)
+    scored = _prepared(validation, config)
+    workdir = open_workdir(workdir, config, resume)
+    functional = Functional(config.network.create)
+    task = Task(
+        functional=functional,
+        rules=RULES,
+        optimizer=config.optimizer,
+        step=functools.partial(loss_step, functional, config, weights),
+        batch=batches.batches(_row_maker(config, sources, mixture), config.run.seed, config.run.batch),
+        evaluate=functools.partial(evaluate, functional, config, scored),
+    )
+    return train(task, config.run, workdir, describe=to_dict(config))
+
+
+def prepare_signal(ecg: ECG, config: ResNetConfig) -> np.ndarray:
+    """The eight independent leads as the network sees them, (T, 8) float32 mV."""
+    return ecg.select(INDEPENDENT).resample(config.rate).bandpass(*config.band).signal.astype(np.float32)
+
+
+def positive_weights(sources, config: ClassifierTraining) -> np.ndarray:
+    """(N,) factors on the loss of positive examples; ones without `class_weights`."""
+    if not config.class_weights:
+        return np.ones(len(config.names), np.float32)
+    rng = np.random.default_rng(config.run.seed)
+    told = [
+        targets(s[int(i)].labels, config.names)
+        for s in sources
+        for i in rng.choice(len(s), min(len(s), _COUNTED), replace=False)
+    ]
+    return weights_of(np.stack(told))
+
+
+def weights_of(target_NxL) -> np.ndarray:
+    """(L,) square root of negatives to positives, within 1 to 10."""
+    yes, no = np.nansum(target_NxL == 1, 0), np.nansum(target_NxL == 0, 0)
+    return np.sqrt(np.clip(no / np.maximum(yes, 1), 1, 100)).astype(np.float32)
+
+
+def _row_maker(config: ClassifierTraining, sources, mixture):
+    visible = visible_eight(config.leads)
+
+    @functools.lru_cache(maxsize=16_384)
+    def example(source: int, record: int):
+        ecg = sources[source][record]
+        return prepare_signal(ecg, config.model) * visible, targets(ecg.labels, config.names)
+
+    def row(rng: np.random.Generator) -> dict:
+        signal, target = example(*mixture.draw(rng))
+        return {"signal": augmented(signal, config, rng), "target": target}
+
+    return row
+
+
+def augmented(signal_TxL, config: ClassifierTraining, rng: np.random.Generator) -> np.ndarray:
+    """A part of the record, taller or less tall; what does not fit into `crop` samples is not there."""
+    samples = min(config.crop, len(signal_TxL))
+    x = augment.random_crop(signal_TxL, samples, rng) * config.gain ** rng.uniform(-1, 1)
+    return np.pad(x, ((0, config.crop - samples), (0, 0))).astype(np.float32)
+
+
+def loss_of(functional: Functional, config: ClassifierTraining, weights_L, params, buffers, batch, key):
+    """Binary cross-entropy over the labels that are known. batch: signal (B, T, 8), target (B, L)."""
+    noisy, dropped = jax.random.split(key)
+    x = batch["signal"]
+    spread = jnp.sqrt(jnp.var(x, axis=1, keepdims=True))
+    x = x + config.noise * spread * jax.random.normal(noisy, x.shape)
+    logits = functional.merge(params, buffers)(x, dropped)
+    known = ~jnp.isnan(batch["target"])
+    target = jnp.where(known, batch["target"], 0.0)
+    each = -(weights_L * target * jax.nn.log_sigmoid(logits) + (1 - target) * jax.nn.log_sigmoid(-logits))
+    return (each * known).sum() / jnp.maximum(known.sum(), 1)
+
+
+def loss_step(functional: Functional, config: ClassifierTraining, weights_L, state, batch, key, optimizer):
+    """One step of gradient descent."""
+    loss, grads = jax.value_and_grad(
+        lambda params: loss_of(functional, config, weights_L, params, state.buffers, batch, key)
+    )(state.params)
+    state, norms = apply_gradients(state, grads, optimizer, config.run.ema)
+    rate = config.optimizer.rate(config.run.steps)(state.step - 1)
+    return state, {"loss": loss, **norms, "learning_rate": rate}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def predict(functional, params, buffers, signal_BxTx8):
+    """Logits (B, N)."""
+    return functional.merge(params, buffers)(signal_BxTx8)
+
+
+def _prepared(records, config: ClassifierTraining):
+    """[(T, 8)], (N, L) of the validation records of which something is known."""
+    visible, signals, told = visible_eight(config.leads), [], []
+    for i in range(min(config.validation, len(records))):
+        ecg = records[i]
+        target = targets(ecg.labels, config.names)
+        if not np.isnan(target).all():
+            signals.append(prepare_signal(ecg, config.model) * visible)
+            told.append(target)
+    if not told:
+        raise ValueError(f"no validation record has a label of {', '.join(config.labels)}")
+    return signals, np.stack(told)
+
+
+def evaluate(functional, config: ClassifierTraining, scored, state, step) -> dict:
+    """AUROC on validation records, of the averaged parameters: of each label that has both kinds, and their mean."""
+    signals, target = scored
+    logits = np.concatenate(
+        [np.asarray(predict(functional, state.ema, state.buffers, x[None])) for x in signals]
+    )
+    return {f"val_auroc_{k}": v for k, v in aurocs(logits, target, config.names).items()}
+
+
+def aurocs(logits_NxL, target_NxL, names) -> dict[str, float]:
+    """{"macro": mean, label: area} of the labels that have positive and negative records."""
+    areas = {}
+    for name, score, target in zip(names, logits_NxL.T, target_NxL.T):
+        known = ~np.isnan(target)
+        if len(np.unique(target[known])) == 2:
+            areas[name] = float(roc_auc_score(target[known], score[known]))
+    return {"macro": float(np.mean(list(areas.values()))), **areas} if areas else {}
