@@ -82,7 +82,7 @@ def test_attention_is_a_softmax_over_what_the_mask_allows():
     mask[..., 0] = True
     weights = np.exp(np.einsum("bhte,bhse->bhts", q, k) / np.sqrt(8)) * mask[:, None]
     wanted = np.einsum("bhts,bhse->bhte", weights / weights.sum(-1, keepdims=True), v)
-    np.testing.assert_allclose(layers.attend(q, k, v, jnp.asarray(mask)), wanted, atol=1e-5)
+    np.testing.assert_allclose(layers.attend(q, k, v, jnp.asarray(mask)[:, None]), wanted, atol=1e-5)
 
 
 def test_dropout_keeps_the_mean_and_needs_a_key():

@@ -35,10 +35,10 @@ def test_its_size_is_the_paper_s(config_of):
 def code_logits(params, prompt, codes):
     """(B, N, K) with teacher forcing, as sampling computes them without a cache."""
     model = FUNCTIONAL.merge(params, {})
-    ids = model.full_prompt(prompt)
+    ids = model.with_start(prompt)
     x = jnp.concatenate([model.embed_prompt(prompt)[0], model.embed_codes(0, codes[:, :-1, 0])], 1)
     visible = jnp.concatenate([ids != 0, jnp.ones(codes[:, :-1, 0].shape, bool)], 1)
-    return model.code_logits(model.trunk(x, None, causal(visible))[0][:, CONFIG.prompt - 1 :])
+    return model.code_logits(model.trunk(x, None, causal(visible))[0][:, prompt.shape[1] :])
 
 
 def test_losses_are_mean_cross_entropies(params):

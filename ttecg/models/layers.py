@@ -116,9 +116,10 @@ def dropout(x, rate: float, key):
     return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0).astype(x.dtype)
 
 
-def attend(q_BxHxTxE, k_BxHxSxE, v_BxHxSxE, mask_BxTxS):
-    """Scaled dot-product attention; True in the mask means "may look". Softmax in float32."""
-    logits = jnp.einsum("bhte,bhse->bhts", q_BxHxTxE, k_BxHxSxE, preferred_element_type=jnp.float32)
-    logits = jnp.where(mask_BxTxS[:, None], logits * q_BxHxTxE.shape[-1] ** -0.5, -1e30)
-    weights = jax.nn.softmax(logits, axis=-1).astype(v_BxHxSxE.dtype)
-    return jnp.einsum("bhts,bhse->bhte", weights, v_BxHxSxE)
+def attend(q_TxE, k_SxE, v_SxE, mask_TxS):
+    """Scaled dot-product attention over any leading axes, to which the mask is broadcast; True in the mask means "may
+    look". Softmax in float32."""
+    logits = jnp.einsum("...te,...se->...ts", q_TxE, k_SxE, preferred_element_type=jnp.float32)
+    logits = jnp.where(mask_TxS, logits * q_TxE.shape[-1] ** -0.5, -1e30)
+    weights = jax.nn.softmax(logits, axis=-1).astype(v_SxE.dtype)
+    return jnp.einsum("...ts,...se->...te", weights, v_SxE)

@@ -75,18 +75,15 @@ class PaperGenerator(nnx.Module):
         self.code_head = Linear(c.width, c.codes, rngs=rngs)
 
     def embed_prompt(self, prompt_BxP):
-        """(B, prompt, D) and no rotary positions; the last slot holds the start id."""
-        ids = self.full_prompt(prompt_BxP)
-        return (self.prompt_table[...][ids] + self.prompt_positions[...]).astype(self.config.dtype), None
+        """(B, P + 1, D) and no rotary positions; the start id, last, always stands on the last position, so how far
+        a prompt is padded changes nothing."""
+        ids, at = self.with_start(prompt_BxP), self.prompt_positions[...]
+        at = jnp.concatenate([at[: ids.shape[1] - 1], at[-1:]])
+        return (self.prompt_table[...][ids] + at).astype(self.config.dtype), None
 
-    def full_prompt(self, prompt_BxP):
-        """Padded to the full length, the start id in the last slot."""
-        room = self.config.prompt - 1
-        ids = jnp.pad(prompt_BxP[:, :room], ((0, 0), (0, max(0, room - prompt_BxP.shape[1]))))
-        return jnp.pad(ids, ((0, 0), (0, 1)), constant_values=START)
-
-    def prompt_slots(self, prompt: int) -> int:
-        return self.config.prompt
+    def with_start(self, prompt_BxP):
+        """(B, P + 1) ids: the prompt, cut to what the positions hold, and the start id."""
+        return jnp.pad(prompt_BxP[:, : self.config.prompt - 1], ((0, 0), (0, 1)), constant_values=START)
 
     def embed_codes(self, first, codes_Bxn):
         """Inputs made of codes at frames first, first + 1, ...: what predicts the frames after them."""
@@ -98,13 +95,13 @@ class PaperGenerator(nnx.Module):
 
     def losses(self, prompt_BxP, plan_Bx0, codes_BxNx1, key=None, weights_BxN=None) -> dict:
         """Mean cross-entropies in nats: "text" over real pieces and conditions, "code_1" over codes."""
-        ids = self.full_prompt(prompt_BxP)
+        ids = self.with_start(prompt_BxP)
         x = jnp.concatenate(
             [self.embed_prompt(prompt_BxP)[0], self.embed_codes(0, codes_BxNx1[:, :-1, 0])], 1
         )
         visible = jnp.concatenate([ids != 0, jnp.ones_like(codes_BxNx1[:, :-1, 0], bool)], 1)
         h, _ = self.trunk(x, None, causal(visible), key=key)
-        split = self.config.prompt - 1
+        split = ids.shape[1] - 1
         text = self.text_head(self.norm(h[:, : split - 1])).astype(jnp.float32)
         target = ids[:, 1:split]
         return {

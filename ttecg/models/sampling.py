@@ -180,13 +180,12 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
 
 def _sample_paper(model, prompt, unconditional, keys, policy):
     c, guide = model.config, _Guide(policy)
-    ids = model.full_prompt(guide.double(prompt, unconditional))
-    rows, width = ids.shape
-    total = width + c.frames - 1
-    seen = jnp.zeros((rows, total), bool).at[:, :width].set(ids != 0)
-    cache = model.trunk.empty_cache(rows, total, c.dtype)
-    x, _ = model.embed_prompt(guide.double(prompt, unconditional))
-    h, cache = model.trunk(x, None, _prefill_mask(ids != 0, total), cache, 0)
+    prompt2 = guide.double(prompt, unconditional)
+    known = model.with_start(prompt2) != 0
+    rows, width = known.shape
+    cache = model.trunk.empty_cache(rows, width, c.dtype)
+    x, _ = model.embed_prompt(prompt2)
+    h, cache = model.trunk(x, None, causal(known), cache, 0)
 
     noise = _noise(keys, [1], c.frames, c.codes)[:, 0]
 
@@ -194,18 +193,30 @@ def _sample_paper(model, prompt, unconditional, keys, policy):
         return choose(guide.mix(model.code_logits(h[:, -1:]))[:, 0], frame_noise, policy, policy.temperature)
 
     def step(carry, inputs):
-        cache, seen, code = carry
+        cache, code = carry
         frame, frame_noise = inputs
-        seen = seen.at[:, width + frame - 1].set(True)
+        slot = width + frame - 1
+        written = jnp.arange(width, cache[0][0].shape[1]) <= slot
+        seen = jnp.concatenate([known, jnp.broadcast_to(written, (rows, len(written)))], 1)
         x = model.embed_codes(frame - 1, guide.double(code)[:, None])
-        h, cache = model.trunk(x, None, seen[:, None], cache, width + frame - 1)
+        h, cache = model.trunk(x, None, seen[:, None], cache, slot)
         code = pick(h, frame_noise)
-        return (cache, seen, code), code
+        return (cache, code), code
 
-    first = pick(h, noise[0])
-    _, rest = jax.lax.scan(step, (cache, seen, first), (jnp.arange(1, c.frames), noise[1:]))
-    codes = jnp.concatenate([first[:, None], rest.T], 1)[..., None]
-    return jnp.zeros((len(prompt), 0), jnp.int32), codes
+    code = pick(h, noise[0])
+    codes = [code[None]]
+    for first, end in _stretches(c.frames):
+        cache = model.trunk.longer(cache, width + end - 1)
+        (cache, code), more = jax.lax.scan(step, (cache, code), (jnp.arange(first, end), noise[first:end]))
+        codes.append(more)
+    return jnp.zeros((len(prompt), 0), jnp.int32), jnp.concatenate(codes).T[..., None]
+
+
+def _stretches(frames: int, count: int = 4) -> list[tuple[int, int]]:
+    """Frames 1 ... in up to `count` stretches, each with a cache no longer than it needs: of many ECGs at a time the
+    cache is larger than the weights, and reading its unwritten end is what costs."""
+    edges = sorted({1 + (frames - 1) * i // count for i in range(count + 1)})
+    return list(zip(edges, edges[1:]))
 
 
 def _prefill_mask(known_BxP, total: int):
@@ -237,7 +248,7 @@ def sample_without_cache(
     steps: how many codes to draw (0: all); each costs the same.
     """
     c, guide = model.config, _Guide(policy)
-    ids = model.full_prompt(guide.double(prompt_BxP, unconditional_BxP))
+    ids = model.with_start(guide.double(prompt_BxP, unconditional_BxP))
     start, _ = model.embed_prompt(guide.double(prompt_BxP, unconditional_BxP))
     visible = jnp.concatenate([ids != 0, jnp.ones((len(ids), c.frames - 1), bool)], 1)
     noise = _noise(keys_B, [1], c.frames, c.codes)[:, 0]

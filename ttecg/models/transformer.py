@@ -10,7 +10,7 @@ from flax import nnx
 
 from ttecg.models.layers import RMSNorm, attend, dropout, rotary, rotary_table, uniform_fan_in
 
-Cache = tuple[tuple[jax.Array, jax.Array], ...]  # per layer: keys and values, (B, H, S, E)
+Cache = tuple[tuple[jax.Array, jax.Array], ...]  # per layer: keys and values, (B x H, S, E)
 
 
 class Linear(nnx.Module):
@@ -39,7 +39,11 @@ class LayerNorm(nnx.Module):
 
 
 class Attention(nnx.Module):
-    """Multi-head self-attention; rotary positions where a table is given."""
+    """Multi-head self-attention; rotary positions where a table is given.
+
+    With a cache, rows and heads lie on one axis from end to end: if the shape of the cache is not that of the matrix
+    product's operand, for one row or for many, the CPU compiler copies the whole cache in every step.
+    """
 
     def __init__(self, width: int, heads: int, head_dim: int, *, out_bias: bool, rngs: nnx.Rngs):
         self.heads, self.head_dim = heads, head_dim
@@ -51,13 +55,16 @@ class Attention(nnx.Module):
         q, k, v = qkv.transpose(2, 0, 3, 1, 4)
         if table is not None:
             q, k = rotary(q, table), rotary(k, table)
-        if cache is not None:
-            k, v = (
-                jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), cursor, axis=2)
+        if cache is None:
+            y = attend(q, k, v, mask_BxTxS[:, None])
+        else:
+            q, k, v = (x.reshape(-1, *x.shape[2:]) for x in (q, k, v))
+            cache = tuple(
+                jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), cursor, axis=1)
                 for old, new in zip(cache, (k, v))
             )
-            cache = (k, v)
-        y = attend(q, k, v, mask_BxTxS)
+            y = attend(q, *cache, jnp.repeat(mask_BxTxS, self.heads, axis=0))
+            y = y.reshape(len(x), self.heads, *y.shape[1:])
         return self.out(y.transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1)), cache
 
 
@@ -122,8 +129,13 @@ class Trunk(nnx.Module):
         self.blocks = nnx.List([block(width, heads, head_dim, rate, rngs=rngs) for _ in range(layers)])
 
     def empty_cache(self, batch: int, length: int, dtype) -> Cache:
-        shape = (batch, self.heads, length, self.head_dim)
+        shape = (batch * self.heads, length, self.head_dim)
         return tuple((jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for _ in self.blocks)
+
+    @staticmethod
+    def longer(cache: Cache, length: int) -> Cache:
+        """The cache with room for `length` positions."""
+        return jax.tree.map(lambda x: jnp.pad(x, ((0, 0), (0, length - x.shape[1]), (0, 0))), cache)
 
     def __call__(self, x, positions_T, mask_BxTxS, cache: Cache | None = None, cursor=0, key=None):
         new = []
