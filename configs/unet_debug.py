@@ -9,5 +9,5 @@ config = UNetTraining(
     sources=("simulator:32",),
     crop=256,
     validation=4,
-    run=RunConfig(steps=4, batch=4, log_every=1, eval_every=4, checkpoint_every=2),
+    run=RunConfig(steps=20, batch=8, log_every=5, eval_every=20, checkpoint_every=10),
 )

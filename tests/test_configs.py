@@ -9,12 +9,15 @@ import pytest
 
 from ttecg.bundle import describe_generator, generator_config
 from ttecg.models.functional import Functional
+from ttecg.train.classifier import ClassifierTraining
 from ttecg.train.config import from_dict, load_config, to_dict
 from ttecg.train.generator import GeneratorTraining
 from ttecg.train.loop import RunConfig
 from ttecg.train.state import init_state
 from ttecg.train.text_tokenizer import TextTokenizerTraining
 from ttecg.train.tokenizer import TokenizerTraining
+from ttecg.train.two_lead import TwoLeadTraining
+from ttecg.train.unet import UNetTraining
 
 FILES = sorted((pathlib.Path(__file__).resolve().parents[1] / "configs").glob("*.py"))
 
@@ -82,4 +85,11 @@ def test_debug_runs_train(debug_runs):
 
 def test_kinds_of_configs():
     kinds = {type(load_config(f)) for f in FILES}
-    assert kinds == {TextTokenizerTraining, TokenizerTraining, GeneratorTraining}
+    assert kinds == {
+        TextTokenizerTraining,
+        TokenizerTraining,
+        GeneratorTraining,
+        UNetTraining,
+        TwoLeadTraining,
+        ClassifierTraining,
+    }

@@ -280,6 +280,13 @@ def export_network(
     return out
 
 
+def task_of(workdir) -> str:
+    """The kind of config that a training run's folder was made with; "" where it does not say."""
+    file = pathlib.Path(workdir) / "config.json"
+    config = read_json(file) if file.is_file() else {}
+    return str(config.get("task", "")) if isinstance(config, dict) else ""
+
+
 def workdir_config(workdir: pathlib.Path, task: str) -> dict:
     file = workdir / "config.json"
     if not file.is_file():

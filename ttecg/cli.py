@@ -18,6 +18,8 @@ import sys
 # verb: (module in ttecg.commands, class, what it does)
 VERBS = {
     "generate": ("generate", "Generate", "make ECGs from clinical report text"),
+    "reconstruct": ("reconstruct", "Reconstruct", "make twelve leads from any few"),
+    "two-lead": ("two_lead", "TwoLead", "make twelve leads from leads I and II of different times"),
     "plot": ("plot", "Plot", "draw a recording on ECG paper"),
     "data simulate": ("data", "Simulate", "make simulated ECGs as a folder of WFDB records"),
     "data prepare": ("data", "Prepare", "make a set for training of PTB-XL, LUDB or any folder of records"),
@@ -27,10 +29,37 @@ VERBS = {
     "train text-tokenizer": ("train", "TextTokenizer", "learn the pieces of report text"),
     "train tokenizer": ("train", "Tokenizer", "train the VQ tokenizer of ECGs"),
     "train generator": ("train", "Generator", "train the transformer from report to ECG codes"),
-    "export": ("model", "Export", "make a bundle of a trained generator"),
+    "train unet": ("train", "UNet", "train the network that rebuilds hidden leads"),
+    "train two-lead": (
+        "train",
+        "TwoLead",
+        "train the model from leads I and II of different times to twelve",
+    ),
+    "train classifier": ("train", "Classifier", "train the network that says what an ECG shows"),
+    "export": ("model", "Export", "make a bundle of a trained model"),
     "evaluate tokenizer": ("model", "EvaluateTokenizer", "score how a tokenizer rebuilds recordings"),
     "evaluate adherence": ("model", "EvaluateAdherence", "score whether ECGs show what was asked for"),
     "evaluate privacy": ("model", "EvaluatePrivacy", "say whether ECGs are copies of training records"),
+    "evaluate reconstruction": (
+        "leads",
+        "EvaluateReconstruction",
+        "score rebuilt leads beside ridge regression",
+    ),
+    "evaluate two-lead": (
+        "two_lead",
+        "EvaluateTwoLead",
+        "score twelve leads made from two of different times",
+    ),
+    "evaluate classification": (
+        "classification",
+        "EvaluateClassification",
+        "say whether made leads help a classifier",
+    ),
+    "ablate leads": (
+        "leads",
+        "AblateLeads",
+        "say what each lead tells: input sets, Shapley values, best sets",
+    ),
     "bench generate": ("model", "BenchGenerate", "time generation on this machine"),
 }
 _HELP = ("-h", "--help")

@@ -25,7 +25,7 @@ from ttecg.models.unet import UNetConfig
 from ttecg.train.config import from_dict
 
 KIND = "unet"
-SHORTEST_S = 1.0
+SHORTEST_S = 2.0  # `data.checks` wants no less
 TRANSFORMS = {"dower": lead_maps.dower, "inverse-dower": lead_maps.inverse_dower, "kors": lead_maps.kors}
 _LONGEST, _STEP = (
     1000,

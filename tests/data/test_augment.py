@@ -132,3 +132,12 @@ def test_crops():
     np.testing.assert_array_equal(augment.random_crop(x, 20, rng()), x)
     with pytest.raises(ValueError, match="a record of 20 samples is shorter than the crop of 21"):
         augment.random_crop(x, 21, rng())
+
+
+def test_time_scale_keeps_the_signal_and_its_range():
+    x = np.sin(np.linspace(0, 40, 1000))[:, None] * np.arange(1, 9)
+    y = augment.random_time_scale(x, 512, np.random.default_rng(0))
+    assert y.shape == (512, 8) and np.abs(y).max() <= np.abs(x).max()
+    np.testing.assert_allclose(y / np.arange(1, 9), y[:, :1] * np.ones(8))
+    with pytest.raises(ValueError, match="too short"):
+        augment.random_time_scale(x[:100], 512, np.random.default_rng(0))

@@ -4,17 +4,19 @@ import dataclasses
 import pathlib
 from typing import Annotated, Literal
 
+import tyro
+
 from ttecg.commands import Optional, positional
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Export:
-    """Makes a bundle, a folder that stands alone and that --model takes, of a trained generator."""
+    """Makes a bundle, a folder that stands alone and that --model takes, of a trained model."""
 
     examples = ("ttecg export runs/generator-debug --out bundles/debug",)
 
-    # work directory of `ttecg train generator`
-    workdir: Annotated[pathlib.Path, *positional("WORKDIR")]
+    # work directory of `ttecg train generator`, `unet` or `two-lead`; several `unet` runs answer with their mean
+    workdirs: Annotated[tuple[pathlib.Path, ...], *positional("WORKDIR"), tyro.conf.arg(metavar="WORKDIR...")]
     # new folder for the bundle
     out: pathlib.Path
     # what the bundle calls itself; the last part of --out unless given
@@ -23,7 +25,7 @@ class Export:
     card: Optional[pathlib.Path] = None
     # how weights are stored
     dtype: Literal["float16", "float32"] = "float16"
-    # what `ttecg generate` uses unless told otherwise
+    # what `ttecg generate` uses unless told otherwise (bundles of a generator)
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
@@ -34,20 +36,47 @@ class Export:
     level_temperature: tuple[float, ...] = (1.0,)
 
     def run(self) -> None:
-        if not self.workdir.is_dir():
-            raise FileNotFoundError(f"{self.workdir}: there is no such folder; give that of a training run")
+        if not self.workdirs:
+            raise ValueError("name the work directory of a training run")
+        for workdir in self.workdirs:
+            if not workdir.is_dir():
+                raise FileNotFoundError(f"{workdir}: there is no such folder; give that of a training run")
         if self.out.exists():
             raise ValueError(f"--out {self.out} exists; give a new folder")
         if self.card is not None and not self.card.is_file():
             raise FileNotFoundError(f"--card {self.card}: there is no such file")
+        from ttecg.bundle import task_of
+
+        task = task_of(self.workdirs[0])
+        if len(self.workdirs) > 1 and task != "UNetTraining":
+            raise ValueError(
+                f"{self.workdirs[0]} holds a {task} run; only several `ttecg train unet` runs join"
+            )
+        common = {"name": self.name or self.out.absolute().name, "card": self.card or "", "dtype": self.dtype}
+        {"UNetTraining": self._unet, "TwoLeadTraining": self._two_lead}.get(task, self._generator)(common)
+        print(f"bundle in {self.out}")
+
+    def _generator(self, common: dict) -> None:
         from ttecg.bundle import export
         from ttecg.models.sampling import SamplingPolicy
 
         fields = [field.name for field in dataclasses.fields(SamplingPolicy)]
         sampling = SamplingPolicy(**{name: getattr(self, name) for name in fields})
-        name = self.name or self.out.absolute().name
-        export(self.workdir, self.out, name=name, card=self.card or "", dtype=self.dtype, sampling=sampling)
-        print(f"bundle in {self.out}")
+        export(self.workdirs[0], self.out, sampling=sampling, **common)
+
+    def _unet(self, common: dict) -> None:
+        from ttecg.bundle import export_network
+        from ttecg.reconstruct import KIND, join
+
+        model = join(self.workdirs)
+        export_network(self.out, KIND, model.config, model.params, model.buffers, **common)
+
+    def _two_lead(self, common: dict) -> None:
+        from ttecg.bundle import export_network
+        from ttecg.two_lead import KIND, load
+
+        model = load(self.workdirs[0])
+        export_network(self.out, KIND, model.config, model.params, model.buffers, **common)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -72,3 +72,35 @@ class Generator(_Training):
 
     task = "generator"
     kind = "GeneratorTraining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UNet(_Training):
+    """Trains the network that rebuilds hidden leads from visible ones."""
+
+    examples = ("ttecg train unet --config configs/unet_debug.py --workdir runs/unet-debug",)
+
+    task = "unet"
+    kind = "UNetTraining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TwoLead(_Training):
+    """Trains the model that makes twelve leads from leads I and II of different times."""
+
+    examples = ("ttecg train two-lead --config configs/two_lead_debug.py --workdir runs/two-lead-debug",)
+
+    task = "two-lead"
+    kind = "TwoLeadTraining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Classifier(_Training):
+    """Trains the network that says what an ECG shows: superclasses, rhythm, or all statements."""
+
+    examples = (
+        "ttecg train classifier --config configs/classifier_debug.py --workdir runs/classifier-debug",
+    )
+
+    task = "classifier"
+    kind = "ClassifierTraining"

@@ -83,7 +83,7 @@ def dower(mask_12) -> np.ndarray:
     """W (12, 8): the heart vector of least squares (least norm where fewer than three leads are visible) through
     Dower's matrix, and back to the leads."""
     m = np.asarray(basis(mask_12), float)
-    return (np.linalg.pinv((TO_TWELVE.T @ DOWER) * m[:, None]).T @ DOWER.T).astype(np.float32)
+    return (m[:, None] * np.linalg.pinv((TO_TWELVE.T @ DOWER) * m[:, None]).T @ DOWER.T).astype(np.float32)
 
 
 def inverse_dower(mask_12) -> np.ndarray:

@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ttecg.ecg import INDEPENDENT
 from ttecg.models import lead_maps
 from ttecg.models.layers import Buffer, Conv1d, check_compute, compute_dtype, dropout
 
