@@ -154,13 +154,6 @@ def test_peaks_are_matched_one_to_one():
     assert np.isnan(evaluation.peak_timing([], [1], 500.0)[0])
 
 
-def test_intervals_draw_patients_with_all_their_records():
-    values, who = np.r_[np.zeros(50), np.ones(50)], np.r_[np.zeros(50), np.ones(50)]
-    assert evaluation.patient_interval(values, who) == (0.0, 1.0)
-    low, high = evaluation.patient_interval(values, np.arange(100))
-    assert 0.35 < low < 0.5 < high < 0.65
-
-
 def test_it_scores_a_set(model, shipped, tmp_path, monkeypatch, capsys):
     class Records(list):
         pass

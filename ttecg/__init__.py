@@ -10,7 +10,7 @@ import importlib
 
 __all__ = ["ECG", "__version__", "load"]
 
-_HOME = {"load": "ttecg.generate", "ECG": "ttecg.ecg"}
+_HOME = {"load": "ttecg.loading", "ECG": "ttecg.ecg"}
 
 
 def __getattr__(name: str):

@@ -80,7 +80,8 @@ def _decode(functional, params, buffers, codes):
 def resolve(name) -> pathlib.Path:
     """The directory of a bundle: one that ships with the package, by name, or any directory that holds one."""
     shipped = _PRETRAINED / str(name)
-    path = shipped if str(name).isidentifier() and shipped.is_dir() else pathlib.Path(name)
+    plain = str(name).replace("-", "_").isidentifier()
+    path = shipped if plain and shipped.is_dir() else pathlib.Path(name)
     if not (path / CONFIG).is_file():
         names = (
             sorted(p.name for p in _PRETRAINED.iterdir() if (p / CONFIG).is_file())
@@ -249,6 +250,12 @@ def newest_weights(workdir: pathlib.Path, functional: Functional) -> tuple[dict,
         params, buffers = checkpoints.restore_weights()
     check_arrays(functional.shapes, params | buffers, str(workdir))
     return params, buffers
+
+
+def kind_of(path: pathlib.Path) -> str:
+    """ "unet", "two-lead", ... of a bundle of one network; "" for one of a generator and its tokenizers."""
+    stored = read_json(path / CONFIG)
+    return str(stored.get("kind", "")) if isinstance(stored, dict) else ""
 
 
 def read_network(path: pathlib.Path, kind: str) -> dict:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import ttecg
 from ttecg import bundle, reconstruct
 from ttecg.models import lead_maps
 from ttecg.train import unet
@@ -77,6 +78,7 @@ def test_a_run_becomes_a_bundle_and_several_join(straight, tmp_path):
     )
     again = reconstruct.load(out)
     assert again.hash == joined.hash and again.config.members == 2
+    assert type(ttecg.load(out)) is type(again) and ttecg.load("kors").name == "kors"
     assert not list(tmp_path.glob("*partial*"))
     with pytest.raises(ValueError, match="exists"):
         bundle.export_network(out, "unet", joined.config, joined.params, joined.buffers)

@@ -13,6 +13,7 @@ from ttecg.data.corrupt import KINDS, corrupt
 from ttecg.data.dataset import open_dataset
 from ttecg.ecg import ECG, INDEPENDENT, resample
 from ttecg.evaluate import report
+from ttecg.evaluate.reconstruction_metrics import mean_interval
 from ttecg.metrics import pearson
 from ttecg.models import lead_maps
 from ttecg.two_lead import TwoLeadModel, load
@@ -162,25 +163,8 @@ def summary(rows: list[dict], patients, seed: int) -> dict:
     """Means over records, with 95 % intervals over patients for the figures that are compared."""
     out = _mean(rows)
     for name in ("r_V", "rmse_V", "timing_ms", "R_II_amplitude_%"):
-        out[f"{name}_low"], out[f"{name}_high"] = patient_interval(
-            [row[name] for row in rows], patients, seed
-        )
+        _, out[f"{name}_low"], out[f"{name}_high"] = mean_interval([r[name] for r in rows], patients, seed)
     return out
-
-
-def patient_interval(values, patients, seed: int = 0, draws: int = 1000) -> tuple[float, float]:
-    """95 % interval of the mean over records when patients, with all their records, are drawn anew."""
-    values, (_, who) = np.asarray(values, float), np.unique(patients, return_inverse=True)
-    there = np.isfinite(values)
-    if not there.any():
-        return float("nan"), float("nan")
-    count = who.max() + 1
-    total = np.bincount(who[there], values[there], count)
-    number = np.bincount(who[there], minlength=count)
-    picks = np.random.default_rng(seed).integers(count, size=(draws, count))
-    means = total[picks].sum(1) / np.maximum(number[picks].sum(1), 1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def offset_rows(model: TwoLeadModel, signals) -> list[dict]:
