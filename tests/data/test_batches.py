@@ -52,15 +52,19 @@ def test_weights_are_respected():
 @pytest.mark.parametrize(
     "text, wanted",
     [
-        ("a/b", ("a/b", 1.0)),
-        ("a/b@2.5", ("a/b", 2.5)),
-        ("simulator:50@3", ("simulator:50", 3.0)),
-        ("x@y@2", ("x@y", 2.0)),
+        ("a/b", ("a/b", 1.0, 0)),
+        ("a/b@2.5", ("a/b", 2.5, 0)),
+        ("a/b:100@2.5", ("a/b", 2.5, 100)),
+        ("a:b@2", ("a:b", 2.0, 0)),
+        ("simulator:50@3", ("simulator", 3.0, 50)),
+        ("x@y@2", ("x@y", 2.0, 0)),
     ],
 )
 def test_sources_as_they_are_written(text, wanted):
     source = Source.parse(text)
-    assert (source.path, source.weight) == wanted and source.simulated == text.startswith("simulator")
+    assert (source.path, source.weight, source.count) == wanted and source.simulated == text.startswith(
+        "simulator"
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,3 +109,17 @@ def test_opening_sources_in_the_order_of_the_config():
 def test_rows_of_different_steps_and_places_do_not_repeat():
     seen = {batches.row_rng(s, t, r).integers(2**60) for s, t, r in itertools.product(range(5), repeat=3)}
     assert len(seen) == 125
+
+
+def test_the_first_so_many_records(monkeypatch):
+    from ttecg.data import dataset
+
+    monkeypatch.setattr(dataset, "describe", lambda path: {"records": {"train": 5, "test": 5}})
+    monkeypatch.setattr(dataset, "open_dataset", lambda path, split: list("abcde"))
+    few = Source.parse("set:3@2").open("train")
+    assert [few[i] for i in range(len(few))] == list("abc") and few[-1] == "c"
+    assert len(Source.parse("set:3").open("test")) == 5
+    with pytest.raises(IndexError):
+        few[3]
+    with pytest.raises(ValueError, match="6 training records are asked for, 5 are there"):
+        Source.parse("set:6").open("train")

@@ -14,20 +14,29 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where training ECGs come from, written "PATH", "PATH@WEIGHT", "simulator" or "simulator:COUNT@WEIGHT".
+    """Where training ECGs come from, written "PATH", "PATH:COUNT@WEIGHT", "simulator" or "simulator:COUNT@WEIGHT".
 
-    PATH is a prepared set (`ttecg data prepare`, `ttecg data simulate`); "simulator" makes COUNT different ECGs as
-    they are needed. WEIGHT is the relative share of the rows of a batch.
+    PATH is a prepared set (`ttecg data prepare`, `ttecg data simulate`), of which COUNT takes the first so many
+    training records; "simulator" makes COUNT different ECGs as they are needed. WEIGHT is the relative share of the
+    rows of a batch.
     """
 
     path: str
     weight: float = 1.0
+    count: int = 0
 
     @classmethod
     def parse(cls, text: str) -> "Source":
-        path, at, weight = text.rpartition("@")
+        path, at, weight = text.rpartition("@") if "@" in text else (text, "", "1")
+        base, colon, count = path.rpartition(":")
+        if colon and (base == "simulator" or count.isdigit()):
+            if not count.isdigit() or int(count) == 0:
+                raise ValueError(f"source {text!r}: after : comes a positive whole number of records")
+            path, count = base, int(count)
+        else:
+            count = 0
         try:
-            source = cls(path, float(weight)) if at else cls(text)
+            source = cls(path, float(weight), count)
         except ValueError:
             raise ValueError(f"source {text!r}: the weight after @ must be a number") from None
         if not source.weight > 0:
@@ -36,7 +45,7 @@ class Source:
 
     @property
     def simulated(self) -> bool:
-        return self.path.partition(":")[0] == "simulator"
+        return self.path == "simulator"
 
     def fingerprint(self) -> dict:
         """What decides the content of the set, for the names of caches."""
@@ -44,20 +53,42 @@ class Source:
             return {"ttecg": importlib.metadata.version("ttecg")}
         from ttecg.data.dataset import describe
 
-        return describe(self.path)
+        return describe(self.path) | ({"count": self.count} if self.count else {})
 
     def open(self, split: str) -> Sequence:
         """A random-access sequence of ECGs."""
         if self.simulated:
-            count = self.path.partition(":")[2]
             from ttecg.data.simulated import Simulated
 
-            if count and not count.isdigit() or count == "0":
-                raise ValueError(f"source {self.path!r}: simulator:COUNT takes a positive whole number")
-            return Simulated(int(count or 2000), split)
+            return Simulated(self.count or 2000, split)
         from ttecg.data.dataset import describe, open_dataset
 
-        return open_dataset(self.path, split) if split in describe(self.path)["records"] else ()
+        if split not in describe(self.path)["records"]:
+            return ()
+        records = open_dataset(self.path, split)
+        if self.count and split == "train":
+            if self.count > len(records):
+                raise ValueError(
+                    f"source {self.path}: {self.count} training records are asked for, {len(records)} are there"
+                )
+            return _First(records, self.count)
+        return records
+
+
+@dataclasses.dataclass(frozen=True)
+class _First:
+    """The first records of a sequence."""
+
+    records: Sequence
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int):
+        if not -self.count <= index < self.count:
+            raise IndexError(index)
+        return self.records[index % self.count]
 
 
 def with_split(texts: Sequence[str], split: str) -> list[str]:
