@@ -279,5 +279,5 @@ def draw(rows: dict, results: dict, path) -> None:
     if "model" in results:
         axes = figure.add_subplot(grid[1, 1])
         axes.bar(INDEPENDENT, [results["model"]["shapley"][lead] for lead in INDEPENDENT])
-        axes.set(title="information of each lead (Shapley value of the drop in error)")
+        axes.set(title="information (Shapley value)")
     plot.save(figure, path, 80)
