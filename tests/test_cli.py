@@ -438,3 +438,8 @@ def test_terminated_work_leaves_nothing(tmp_path):
     assert process.wait(timeout=30) == 143 and time.monotonic() - started < 20
     process.stdout.close()
     assert not any(tmp_path.iterdir())
+
+
+def test_a_report_without_words_is_refused(tmp_path, capsys):
+    assert cli.main(["generate", " ,.;!? ", "--out", str(tmp_path / "out")]) == 2
+    assert "has no words" in capsys.readouterr().err and not (tmp_path / "out").exists()

@@ -95,7 +95,7 @@ def test_given_intervals_are_the_beats(debug_model):
 @pytest.mark.parametrize(
     "wrong, said",
     [
-        ({"report": " "}, "the report is empty"),
+        ({"report": " .;!"}, "the report has no words"),
         ({"num": 0}, "num must be at least 1"),
         ({"seed": -1}, "seed must be between 0 and"),
         ({"seed": 2**32}, "seed must be between 0 and"),

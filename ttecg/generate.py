@@ -63,8 +63,8 @@ class TextToECG:
         the beats must keep, from the first R peak on. None of the sampling settings means the bundle's own.
         Sample i depends on (seed, i) alone. progress is called with the number of ECGs done.
         """
-        if not report or not report.strip():
-            raise ValueError("the report is empty; describe the ECG in a few words, e.g. 'sinus rhythm'")
+        if not any(map(str.isalnum, report or "")):
+            raise ValueError("the report has no words; describe the ECG in a few words, e.g. 'sinus rhythm'")
         if num < 1:
             raise ValueError(f"num must be at least 1, got {num}")
         if not 0 <= seed < 2**32:

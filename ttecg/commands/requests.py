@@ -33,9 +33,9 @@ class Request:
 
 
 def check_report(text: str, where: str) -> str:
-    """The text; ValueError where it is blank."""
-    if not text.strip():
-        raise ValueError(f"{where} is empty: describe the ECG in words, as in 'sinus rhythm, normal ECG'")
+    """The text; ValueError where it has none."""
+    if not any(map(str.isalnum, text)):
+        raise ValueError(f"{where} has no words: describe the ECG in words, as in 'sinus rhythm, normal ECG'")
     return text
 
 
