@@ -79,9 +79,7 @@ def _decode(functional, params, buffers, codes):
 
 def resolve(name) -> pathlib.Path:
     """The directory of a bundle: one that ships with the package, by name, or any directory that holds one."""
-    shipped = _PRETRAINED / str(name)
-    plain = str(name).replace("-", "_").isidentifier()
-    path = shipped if plain and shipped.is_dir() else pathlib.Path(name)
+    path = shipped(name) or pathlib.Path(name)
     if not (path / CONFIG).is_file():
         names = (
             sorted(p.name for p in _PRETRAINED.iterdir() if (p / CONFIG).is_file())
@@ -93,6 +91,12 @@ def resolve(name) -> pathlib.Path:
             f"{', '.join(names) or 'none'}"
         )
     return path
+
+
+def shipped(name) -> pathlib.Path | None:
+    """The directory of a bundle that ships with the package, by its name."""
+    plain = str(name).replace("-", "_").isidentifier()
+    return _PRETRAINED / str(name) if plain and (_PRETRAINED / str(name)).is_dir() else None
 
 
 def read_config(path: pathlib.Path) -> dict:
@@ -271,17 +275,30 @@ def read_network(path: pathlib.Path, kind: str) -> dict:
 
 
 def export_network(
-    out, kind: str, model, params: dict, buffers: dict, *, name="", card="", about="", dtype="float16"
+    out,
+    kind: str,
+    model,
+    params: dict,
+    buffers: dict,
+    *,
+    name="",
+    card="",
+    about="",
+    dtype="float16",
+    more: dict | None = None,
+    files: dict[str, bytes] | None = None,
 ):
     """Writes a bundle of one network, complete or absent. card: path of the model card's text; about: what a plain
-    one says of the training."""
+    one says of the training; more: further entries of config.json; files: further files."""
     out = pathlib.Path(out)
     if out.exists():
         raise ValueError(f"{out} exists; give another --out")
-    config = {"name": name or out.name, "kind": kind, "model": dataclasses.asdict(model)}
+    config = {"name": name or out.name, "kind": kind, "model": dataclasses.asdict(model), **(more or {})}
     with staged_folder(out) as scratch:
         save_arrays(scratch / NETWORK, params, buffers, dtype)
         (scratch / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+        for file, content in (files or {}).items():
+            (scratch / file).write_bytes(content)
         plain = f"# {config['name']}\n\nA {kind} bundle made by `ttecg export`. Not for diagnosis.\n{about}"
         (scratch / CARD).write_text(pathlib.Path(card).read_text() if card else plain)
     return out

@@ -1,8 +1,10 @@
 """Text to ECG: `ttecg.load("demo").generate("atrial fibrillation", num=4, seed=0) -> list[ECG]`."""
 
+import collections
 import dataclasses
+import itertools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jax
 import numpy as np
@@ -20,6 +22,8 @@ CHUNKS = (
     8,
     64,
 )  # batch sizes that are compiled; the last ECGs of a call come from a batch that is not kept whole
+
+_READ_AHEAD = 256
 
 
 class TextToECG:
@@ -78,21 +82,39 @@ class TextToECG:
         ecgs: list[ECG] = []
         while len(ecgs) < num:
             size = _chunk(num, num - len(ecgs))
-            indices = np.arange(len(ecgs), len(ecgs) + size)
-            plans, codes = self.sample(
-                [prompt] * size,
-                [(seed, int(i)) for i in indices],
-                policy,
-                None if plan is None else np.tile(plan, (size, 1)),
-            )
-            keep = min(size, num - len(ecgs))
-            ecgs += [
-                self._ecg(x, p, prompt, seed, int(i))
-                for x, p, i in zip(self.tokenizer.decode(codes)[:keep], plans, indices)
-            ]
+            asked = [(prompt, (seed, len(ecgs) + i)) for i in range(size)]
+            ecgs += self._make(asked, policy, plan)[: num - len(ecgs)]
             if progress:
                 progress(len(ecgs))
         return ecgs
+
+    def generate_many(
+        self, asked: Iterable[tuple[Prompt, tuple[int, int]]], policy: SamplingPolicy | None = None
+    ) -> Iterator[ECG]:
+        """An ECG for every (prompt, (seed, index)), in order, made in batches as they are taken; an ECG depends on its
+        prompt, seed and index alone. The prompts may be without end."""
+        asked, policy = iter(asked), policy or self.policy
+        while part := list(itertools.islice(asked, _READ_AHEAD)):
+            groups = collections.defaultdict(list)  # prompts of one padded length are made together
+            for number, (prompt, _) in enumerate(part):
+                groups[self.encoder.padded([prompt]).shape[1]].append(number)
+            made: dict[int, ECG] = {}
+            for numbers in groups.values():
+                while numbers:
+                    size = _chunk(len(part), len(numbers))
+                    some, numbers = numbers[:size], numbers[size:]
+                    rows = [part[n] for n in some]
+                    made |= dict(zip(some, self._make(rows + rows[:1] * (size - len(rows)), policy)))
+            yield from (made[n] for n in range(len(part)))
+
+    def _make(self, asked, policy: SamplingPolicy, plan=None) -> list[ECG]:
+        """The ECGs of one batch; a plan holds for all of them."""
+        prompts, seeds = zip(*asked)
+        plans, codes = self.sample(
+            prompts, seeds, policy, None if plan is None else np.tile(plan, (len(asked), 1))
+        )
+        signals = self.tokenizer.decode(codes)
+        return [self._ecg(x, p, prompt, *seed) for x, p, (prompt, seed) in zip(signals, plans, asked)]
 
     @property
     def weights(self) -> tuple:

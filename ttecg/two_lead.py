@@ -22,7 +22,7 @@ from ttecg.models.two_lead import INPUTS, TwoLeadConfig
 from ttecg.train.config import from_dict
 from ttecg.train.two_lead import functional_of, net_arrays, predict
 
-KIND, WEIGHTS = "two-lead", "model.safetensors"
+KIND = "two-lead"
 SHORTEST_S = 2.5
 _STEP, _LONGEST = (
     64,
@@ -196,14 +196,8 @@ def load(name="two-lead") -> TwoLeadModel:
         arrays = net_arrays(*bundle.newest_weights(path, training.functional))
         return TwoLeadModel(path.name, training.model, functional_of(training.model), *arrays)
     path = bundle.resolve(name)
-    stored = bundle.read_json(path / bundle.CONFIG)
-    if (
-        not isinstance(stored, dict)
-        or stored.get("kind") != KIND
-        or not isinstance(stored.get("model"), dict)
-    ):
-        raise ValueError(f"{path} is no two-lead model; `ttecg train two-lead` makes one")
+    stored = bundle.read_network(path, KIND)
     config = from_dict(TwoLeadConfig, stored["model"], str(path / bundle.CONFIG))
     functional = functional_of(config)
-    arrays = bundle.load_arrays(path / WEIGHTS, functional)
-    return TwoLeadModel(str(stored.get("name", path.name)), config, functional, *arrays)
+    arrays = bundle.load_arrays(path / bundle.NETWORK, functional)
+    return TwoLeadModel(stored["name"], config, functional, *arrays)

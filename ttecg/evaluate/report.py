@@ -9,7 +9,7 @@ from ttecg.train.config import write_text
 def table(rows: list[dict], digits: int = 3) -> str:
     """Rows of equal keys as aligned text."""
     names = list(rows[0])
-    cells = [[_cell(r[n], digits) for n in names] for r in rows]
+    cells = [[cell(r[n], digits) for n in names] for r in rows]
     widths = [max(len(n), *(len(c[i]) for c in cells)) for i, n in enumerate(names)]
     lines = [names, *cells]
     return "\n".join(
@@ -18,7 +18,10 @@ def table(rows: list[dict], digits: int = 3) -> str:
     )
 
 
-def _cell(value, digits: int) -> str:
+def cell(value, digits: int) -> str:
+    """How a table shows a value: numbers with decimals as `digits` say, nothing for None."""
+    if value is None:
+        return ""
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 

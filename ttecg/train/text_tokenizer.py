@@ -99,8 +99,11 @@ def train(texts: list[str], vocab: int) -> bytes:
 
 
 def load(path) -> bytes:
-    """The model's bytes, from a .model file or a directory that holds text.model. ValueError where there is none."""
-    path = pathlib.Path(path)
+    """The model's bytes, from a .model file, a directory that holds text.model, or a bundle that ships, by its name.
+    ValueError where there is none."""
+    from ttecg.bundle import shipped
+
+    path = shipped(path) or pathlib.Path(path)
     file = path / FILE if path.is_dir() else path
     if not file.is_file():
         raise ValueError(
