@@ -25,6 +25,7 @@ config = Wav2VecTraining(
     hidden=0.65,
     span=10,
     negatives=100,
+    temperature=0.1,
     gumbel=(2.0, 0.999995, 0.5),
     penalty=10.0,
     noise=0.0,

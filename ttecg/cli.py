@@ -36,9 +36,21 @@ VERBS = {
         "train the model from leads I and II of different times to twelve",
     ),
     "train classifier": ("train", "Classifier", "train the network that says what an ECG shows"),
+    "train clip": ("train", "Clip", "train the pair of networks that says how well an ECG fits a report"),
+    "train wav2vec": ("train", "Wav2Vec", "train the encoder of ECGs that needs no labels"),
     "export": ("model", "Export", "make a bundle of a trained model"),
     "evaluate tokenizer": ("model", "EvaluateTokenizer", "score how a tokenizer rebuilds recordings"),
     "evaluate adherence": ("model", "EvaluateAdherence", "score whether ECGs show what was asked for"),
+    "evaluate generation": (
+        "generation",
+        "EvaluateGeneration",
+        "lay generated ECGs beside recorded ones: every measure, its floor and control",
+    ),
+    "evaluate encoder": (
+        "generation",
+        "EvaluateEncoder",
+        "score the networks that generated ECGs are judged by",
+    ),
     "evaluate privacy": ("model", "EvaluatePrivacy", "say whether ECGs are copies of training records"),
     "evaluate reconstruction": (
         "leads",

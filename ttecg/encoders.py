@@ -19,6 +19,7 @@ import numpy as np
 
 from ttecg import bundle
 from ttecg.data.prompt import Prompt, PromptEncoder
+from ttecg.data.statements import label_names
 from ttecg.ecg import ECG, INDEPENDENT
 from ttecg.models.clip import ClipConfig
 from ttecg.models.functional import Functional
@@ -175,14 +176,16 @@ def _of_workdir(path: pathlib.Path) -> Encoder:
         raise ValueError(f"{path} holds a {task} run; one of {', '.join(_TASKS)} is needed")
     cls, stored = _TASKS[task], bundle.workdir_config(path, task)
     config = from_dict(_CONFIGS[cls], stored["model"], f"{path}/config.json")
-    if cls is Classifier:
-        from ttecg.data.statements import label_names
-
+    if "labels" in stored:
         stored = stored | {"labels": label_names(stored["labels"])}
+    extra = _extra(cls, path, stored)
+    if cls is Classifier:
         config = dataclasses.replace(config, outputs=len(stored["labels"]))
+    if cls is Clip:
+        vocab = PromptEncoder(*extra, conditions=()).vocab
+        config = dataclasses.replace(config, vocab=vocab, labels=len(stored["labels"]))
     functional = Functional(config.create)
-    arrays = bundle.newest_weights(path, functional)
-    return cls(path.name, config, functional, *arrays, *_extra(cls, path, stored))
+    return cls(path.name, config, functional, *bundle.newest_weights(path, functional), *extra)
 
 
 def _extra(cls, path: pathlib.Path, stored: dict) -> tuple:

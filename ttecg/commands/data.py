@@ -117,7 +117,7 @@ class Prepare:
 class RestoreVoltages:
     """Puts plausible millivolts back into z-scored recordings, learned from a prepared set's train split.
 
-    Takes folds 1 to 8 only, and writes a folder for `ttecg data prepare folder`.
+    Writes a folder for `ttecg data prepare folder`. Models that work on shape alone can be tested on folds 9 and 10.
     """
 
     examples = (
@@ -135,18 +135,21 @@ class RestoreVoltages:
     reference: pathlib.Path
     # new folder for the records
     out: pathlib.Path
+    # folds to take, as in 1,2,9
+    folds: str = "1,2,3,4,5,6,7,8"
 
     def run(self) -> None:
         for path in (self.shape, self.labels, self.reports):
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: there is no such file")
         _check_new(self.out)
+        folds = _folds(self.folds)
         from ttecg.data.dataset import open_dataset
         from ttecg.data.shape_set import load_shape_set
         from ttecg.data.write_folder import write_folder
 
         reference = open_dataset(self.reference, "train")
-        ecgs = load_shape_set(self.shape, self.labels, self.reports, reference, folds=range(1, 9))
+        ecgs = load_shape_set(self.shape, self.labels, self.reports, reference, folds=folds)
         write_folder((ecgs[i] for i in range(len(ecgs))), self.out, len(ecgs))
         print(f"{len(ecgs)} ECGs with drawn voltages in {self.out}, learned from {len(reference)} in mV")
 
@@ -167,13 +170,14 @@ class Reports:
             raise FileNotFoundError(f"{self.table}: there is no such file")
         from ttecg.data.reports import coverage, read_reports
 
-        print(coverage(read_reports(self.table, self._folds())))
+        print(coverage(read_reports(self.table, None if self.folds is None else _folds(self.folds))))
 
-    def _folds(self) -> list[int] | None:
-        try:
-            return None if self.folds is None else [int(fold) for fold in self.folds.split(",")]
-        except ValueError:
-            raise ValueError(f"--folds {self.folds!r}: give numbers like 9,10") from None
+
+def _folds(text: str) -> list[int]:
+    try:
+        return [int(fold) for fold in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--folds {text!r}: give numbers like 9,10") from None
 
 
 def _check_new(out: pathlib.Path) -> None:

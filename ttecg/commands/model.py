@@ -15,7 +15,7 @@ class Export:
 
     examples = ("ttecg export runs/generator-debug --out bundles/debug",)
 
-    # work directory of `ttecg train generator`, `unet` or `two-lead`; several `unet` runs answer with their mean
+    # work directory of a training run (not of a tokenizer); several of `ttecg train unet` answer with their mean
     workdirs: Annotated[tuple[pathlib.Path, ...], *positional("WORKDIR"), tyro.conf.arg(metavar="WORKDIR...")]
     # new folder for the bundle
     out: pathlib.Path
@@ -53,7 +53,9 @@ class Export:
                 f"{self.workdirs[0]} holds a {task} run; only several `ttecg train unet` runs join"
             )
         common = {"name": self.name or self.out.absolute().name, "card": self.card or "", "dtype": self.dtype}
-        {"UNetTraining": self._unet, "TwoLeadTraining": self._two_lead}.get(task, self._generator)(common)
+        kinds = {"UNetTraining": self._unet, "TwoLeadTraining": self._two_lead}
+        kinds |= dict.fromkeys(("ClassifierTraining", "ClipTraining", "Wav2VecTraining"), self._encoder)
+        kinds.get(task, self._generator)(common)
         print(f"bundle in {self.out}")
 
     def _generator(self, common: dict) -> None:
@@ -70,6 +72,11 @@ class Export:
 
         model = join(self.workdirs)
         export_network(self.out, KIND, model.config, model.params, model.buffers, **common)
+
+    def _encoder(self, common: dict) -> None:
+        from ttecg.encoders import export
+
+        export(self.workdirs[0], self.out, **common)
 
     def _two_lead(self, common: dict) -> None:
         from ttecg.bundle import export_network

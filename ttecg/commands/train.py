@@ -1,4 +1,4 @@
-"""`ttecg train text-tokenizer|tokenizer|generator`: a trainer per stage, each with its own kind of config."""
+"""`ttecg train text-tokenizer|tokenizer|generator|...`: a trainer per stage, each with its own kind of config."""
 
 import dataclasses
 import importlib
@@ -104,3 +104,23 @@ class Classifier(_Training):
 
     task = "classifier"
     kind = "ClassifierTraining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Clip(_Training):
+    """Trains the pair of networks, of ECGs and of reports, that says how well the two fit."""
+
+    examples = ("ttecg train clip --config configs/clip_debug.py --workdir runs/clip-debug",)
+
+    task = "clip"
+    kind = "ClipTraining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wav2Vec(_Training):
+    """Trains the encoder of ECGs that needs no labels, by hiding parts and telling recordings apart."""
+
+    examples = ("ttecg train wav2vec --config configs/wav2vec_debug.py --workdir runs/encoder-debug",)
+
+    task = "wav2vec"
+    kind = "Wav2VecTraining"

@@ -6,18 +6,27 @@ AMONG = (1, 5, 10)
 
 
 def retrieval(ecg_NxD, text_NxD, same_NxN=None) -> dict[str, float]:
-    """Shares of texts whose ECG is among the k nearest, "text_to_ecg_r1" ..., and of ECGs whose text is.
+    """Shares of texts whose ECG is among the k nearest, "text_to_ecg_r1" ..., of ECGs whose text is, "ecg_to_text_r1"
+    ..., and what a random order gives, "chance_r1" ... Arguments as those of `ranks`."""
+    found = ranks(ecg_NxD, text_NxD, same_NxN)
+    shares = {
+        f"{name}_r{k}": float((found[name] < k).mean())
+        for name in ("text_to_ecg", "ecg_to_text")
+        for k in AMONG
+    }
+    return shares | {f"chance_r{k}": found[f"chance_r{k}"] for k in AMONG}
 
-    Row i of both belong together; same[i, j] says that ECG j fits text i as well (symmetric; unless given only i fits).
-    "chance_r1" ... is what random order gives for these texts. Where scores are equal, the wrong ones come first."""
+
+def ranks(ecg_NxD, text_NxD, same_NxN=None) -> dict:
+    """ "text_to_ecg" and "ecg_to_text": (N,) how many wrong ones lie nearer than the nearest right one, for each text
+    and each ECG; "chance_r1" ...: what a random order gives for these.
+
+    Row i of both belongs together; same[i, j] says that ECG j fits text i as well (symmetric; unless given only i
+    fits). Where scores are equal, the wrong ones come first."""
     ecg, text = np.asarray(ecg_NxD, np.float64), np.asarray(text_NxD, np.float64)
     same = np.eye(len(ecg), dtype=bool) if same_NxN is None else np.asarray(same_NxN, bool)
-    cosine = text @ ecg.T
-    found = {}
-    for name, scores, fits in (("text_to_ecg", cosine, same), ("ecg_to_text", cosine.T, same.T)):
-        rank = _best_rank(scores, fits)
-        found |= {f"{name}_r{k}": float((rank < k).mean()) for k in AMONG}
-    count = same.sum(1)
+    cosine, count = text @ ecg.T, same.sum(1)
+    found = {"text_to_ecg": _best_rank(cosine, same), "ecg_to_text": _best_rank(cosine.T, same.T)}
     return found | {f"chance_r{k}": float(np.mean([_chance(len(ecg), n, k) for n in count])) for k in AMONG}
 
 

@@ -25,7 +25,7 @@ _SMALLEST_TEMPERATURE = 0.01
 class ClipConfig:
     """Sizes of both sides. `resnet.outputs` is the width of the common space."""
 
-    resnet: ResNetConfig = ResNetConfig(outputs=64)
+    resnet: ResNetConfig = ResNetConfig(outputs=64, widths=(48, 96, 192))
     # ids of the text tokenizer (trainers set it) and positions looked at
     vocab: int = 0
     length: int = 64

@@ -40,8 +40,8 @@ class ClipTraining:
     # the text tokenizer: a bundle, a work directory of `ttecg train text-tokenizer`, or its text.model
     text: str = "demo"
     # label sets that the ECG side is also asked for (ttecg.data.statements), and the weight of that
-    labels: tuple[str, ...] = ("all",)
-    label_loss: float = 0.5
+    labels: tuple[str, ...] = ("superclass", "all")
+    label_loss: float = 1.0
     # samples per training example, white noise as a share of each lead's spread, probability that a lead is hidden
     crop: int = 800
     noise: float = 0.1
@@ -51,7 +51,7 @@ class ClipTraining:
     # validation records to score
     validation: int = 1000
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-3, warmup=50, weight_decay=0.05)
-    run: RunConfig = RunConfig(steps=800, batch=96, eval_every=100, checkpoint_every=200, ema=0.99)
+    run: RunConfig = RunConfig(steps=1600, batch=96, eval_every=200, checkpoint_every=200, ema=0.99)
 
     def __post_init__(self):
         label_names(self.labels)

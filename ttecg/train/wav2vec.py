@@ -40,11 +40,11 @@ class Wav2VecTraining:
     # probability that a lead is zeroed (one always stays)
     hide_lead: float = 0.5
     # share of frames hidden, in spans of so many frames
-    hidden: float = 0.5
+    hidden: float = 0.4
     span: int = 6
     # wrong vectors that each hidden frame's is told from, and the temperature of that
     negatives: int = 30
-    temperature: float = 0.1
+    temperature: float = 0.2
     # temperature of the Gumbel softmax: at first, its decay per step, and the least
     gumbel: tuple[float, ...] = (2.0, 0.999, 0.5)
     # weights: use of all vectors, size of stem features, and telling segments of one recording from others
@@ -56,7 +56,7 @@ class Wav2VecTraining:
     # validation records to score
     validation: int = 300
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-3, warmup=100, b2=0.98)
-    run: RunConfig = RunConfig(steps=1500, batch=32, eval_every=250, checkpoint_every=250)
+    run: RunConfig = RunConfig(steps=3000, batch=32, eval_every=500, checkpoint_every=250)
 
     def __post_init__(self):
         if self.segment < 16 * self.model.stride or self.segment % self.model.stride:

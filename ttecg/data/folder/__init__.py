@@ -11,7 +11,7 @@ Columns of the table are known by their names, in any order; all but the first a
     fold         fold, strat_fold: 1-10, of which 1-8 train, 9 is validation, 10 test
     split        train, validation or test (instead of fold)
 
-An empty cell, or no table, leaves age, sex, report and labels to the header of the record. Without fold and
-split a stable hash of the patient (or of the record's name) puts 8 in 10 into train, 1 into validation and 1
-into test. With a table, only the records that it names are prepared.
+The folder's own records.csv is the table where none is named. An empty cell, or no table, leaves age, sex, report
+and labels to the header of the record. Without fold and split a stable hash of the patient (or of the record's name)
+puts 8 in 10 into train, 1 into validation and 1 into test. With a table, only the records that it names are prepared.
 """

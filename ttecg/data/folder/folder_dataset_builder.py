@@ -22,6 +22,9 @@ _NAMES = {
 _FOLD_OF_SPLIT = {"train": 1, "training": 1, "validation": 9, "valid": 9, "val": 9, "dev": 9, "test": 10}
 
 
+OWN_TABLE = "records.csv"  # taken from the folder itself where no table is named; `write_folder` writes it
+
+
 class Builder(RecordBuilder):
     """A folder of WFDB records."""
 
@@ -32,6 +35,8 @@ def rows(source, rate: float | None = None, table=None) -> tuple[list[Row], list
     records = _records(source)
     if not records:
         raise ValueError(f"{source}: no WFDB record (NAME.hea with NAME.dat or NAME.mat) in it or below it")
+    if table is None and (source / OWN_TABLE).is_file():
+        table = source / OWN_TABLE
     if table is None:
         return [Row(path, name, hashed_fold(name)) for name, path in records.items()], [], {}
     lines = read_table(table)
