@@ -69,7 +69,11 @@ class Encoder:
 
     def features(self, ecgs: Iterable[ECG], leads=INDEPENDENT) -> np.ndarray:
         """(N, D) float32 vectors, in order."""
-        return self._all(self.method, (self.prepare(ecg, leads) for ecg in ecgs))
+        return self.embed(self.prepare(ecg, leads) for ecg in ecgs)
+
+    def embed(self, signals: Iterable[np.ndarray]) -> np.ndarray:
+        """`features` of what `prepare` gave."""
+        return self._all(self.method, signals)
 
     def _all(self, method: str, signals: Iterable[np.ndarray]) -> np.ndarray:
         signals, made = iter(signals), []

@@ -136,7 +136,10 @@ class EvaluateAdherence:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluatePrivacy:
-    """Says whether generated ECGs are copies of training records, beside held-out people and planted copies."""
+    """Says whether generated ECGs are copies of training records, beside held-out people and planted copies.
+
+    The last line is the verdict, PASS or FAIL with the reason. --out gets privacy.json and privacy.png.
+    """
 
     examples = ("ttecg evaluate privacy --model demo --data data/ptbxl-500 --num 100",)
 
@@ -144,8 +147,12 @@ class EvaluatePrivacy:
     data: pathlib.Path
     # a bundle's name or folder
     model: str = "demo"
+    # instead of generating: a prepared set, or a folder of WFDB records whose headers hold their reports
+    generated: Optional[pathlib.Path] = None
     # held-out records, and ECGs generated under their reports, at most
     num: int = 100
+    # network in whose space distances are measured
+    encoder: str = "encoder"
     # of the random choices
     seed: int = 0
     # folder for the figures; printed only unless given
@@ -158,7 +165,7 @@ class EvaluatePrivacy:
         from ttecg.runtime import keep_compiled_programs
 
         keep_compiled_programs()
-        evaluate(self.model, self.data, self.num, self.seed, self.out)
+        evaluate(self.model, self.data, self.num, self.seed, self.out, self.generated, self.encoder)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -45,10 +45,11 @@ def evaluate(
     ValueError: no reports, too few records, a bundle of another kind."""
     eyes = open_eyes(vectors, classifier, clip)
     maker = None if generated else _maker(model)
-    records = _with_reports(open_dataset(data, split), num)
+    records = with_reports(open_dataset(data, split), num)
     real = look(records, eyes, len(records), "recorded", _SHOWN)
     if maker:
-        asked = [_prompt(e, m) for e, m in zip(records, real.measured)]
+        rates = real.measured[:, intervals.FIELDS.index("heart_rate")]
+        asked = [prompt_of(e, rate) for e, rate in zip(records, rates)]
         made_ecgs = maker.generate_many(zip(asked, ((seed, i) for i in range(len(asked)))))
         made = look(made_ecgs, eyes, len(asked), "generated", _SHOWN)
         record = np.arange(len(asked))
@@ -121,7 +122,7 @@ def _maker(model):
     return found
 
 
-def _with_reports(records, num: int):
+def with_reports(records, num: int = 0):
     """Those records that have a report with words, the first `num` of them; read when they are asked for."""
     which = [i for i in range(len(records)) if any(map(str.isalnum, records[i].report or ""))]
     if len(which) < 2:
@@ -141,8 +142,8 @@ class _Part:
         return (self.records[i] for i in self.which)
 
 
-def _prompt(ecg: ECG, measured) -> Prompt:
-    rate = measured[intervals.FIELDS.index("heart_rate")]
+def prompt_of(ecg: ECG, rate: float = np.nan) -> Prompt:
+    """What asks for an ECG like this one: its report, age and sex, and a heart rate per minute where it is known."""
     return Prompt(
         ecg.report,
         None if ecg.age is None else min(float(ecg.age), 120.0),
@@ -158,7 +159,7 @@ def folder(path):
 
     path = pathlib.Path(path)
     if (path / "ttecg.json").is_file():
-        return _with_reports(open_dataset(path, "all"), 0)
+        return with_reports(open_dataset(path, "all"), 0)
     files = sorted(path.rglob("*.hea"))
     if not files:
         raise ValueError(f"{path}: no prepared set and no WFDB record (NAME.hea) in it or below it")

@@ -8,6 +8,7 @@ Axes: B batch, T time, S text positions, D width.
 """
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from ttecg.models.resnet import ResNetConfig
 from ttecg.models.transformer import BaseBlock, Linear, Trunk
 
 _SMALLEST_TEMPERATURE = 0.01
+LARGEST_LOG_SCALE = -math.log(_SMALLEST_TEMPERATURE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,11 @@ class ClipConfig:
     temperature: float = 0.1
 
     def __post_init__(self):
+        for name, least in (("vocab", 0), ("length", 1), ("layers", 0), ("heads", 1), ("labels", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.text_width % self.heads or (self.text_width // self.heads) % 2:
             raise ValueError(f"text_width {self.text_width} must be an even multiple of heads {self.heads}")
         if not self.temperature >= _SMALLEST_TEMPERATURE:
@@ -61,14 +68,14 @@ class Clip(nnx.Module):
         self.norm = RMSNorm(c.text_width)
         self.out = Linear(c.text_width, c.resnet.outputs, rngs=rngs)
         self.told = Linear(c.resnet.outputs, c.labels, rngs=rngs) if c.labels else None
-        self.log_scale = nnx.Param(jnp.log(1 / jnp.float32(c.temperature)))
+        self.log_scale = nnx.Param(jnp.float32(-math.log(c.temperature)))
 
     def ecg(self, signal_BxTx8, key=None):
-        """(B, D) unit vectors."""
+        """(B, D) unit vectors, whatever the unit of a lead and the length. key: for dropout, in training."""
         return _unit(self.resnet(signal_BxTx8, key))
 
     def text(self, ids_BxS, key=None):
-        """(B, D) unit vectors; padding is not looked at."""
+        """(B, D) unit vectors; padding is not looked at. A row holds one id or more, BOS first."""
         there = ids_BxS != PAD
         key, words = (None, None) if key is None else jax.random.split(key)
         x = dropout(self.table[...][ids_BxS], self.config.dropout, words)
@@ -77,12 +84,13 @@ class Clip(nnx.Module):
         return _unit(self.out(x))
 
     def logits(self, ecg_BxD):
-        """(B, labels) from unit vectors."""
+        """What the vectors of `ecg` say of the labels, (B, labels); for training only."""
         return self.told(ecg_BxD * jnp.sqrt(jnp.float32(ecg_BxD.shape[-1])))
 
     def scale(self):
-        """What cosines are multiplied by: one over the temperature."""
-        return jnp.exp(jnp.minimum(self.log_scale[...], -jnp.log(_SMALLEST_TEMPERATURE)))
+        """What cosines are multiplied by: one over the temperature, at most 100. The trainer holds `log_scale` at
+        LARGEST_LOG_SCALE after each step, as CLIP does: a bound in here would have no gradient to come back by."""
+        return jnp.exp(self.log_scale[...])
 
 
 def _unit(x):

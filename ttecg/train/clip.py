@@ -1,11 +1,12 @@
 """Trains the CLIP pair of ECGs and reports: `ttecg train clip --config configs/clip_base.py --workdir runs/clip`.
 
-Reports that say the same are no negatives of each other: all pairs of a batch whose canonical texts agree are right,
-and share the target.
+Texts that say the same are no negatives of each other: all pairs of a batch whose phrases agree are right, and share
+the target. A record without a report is described by its labels.
 """
 
 import dataclasses
 import functools
+import os
 import zlib
 
 import jax
@@ -13,12 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ttecg.data import augment, batches
+from ttecg.data.findings import PHRASE_OF_SCP
 from ttecg.data.prompt import Prompt, PromptEncoder
-from ttecg.data.reports import canonical, phrases
+from ttecg.data.reports import NOTHING, from_scp, phrases
 from ttecg.data.statements import label_names, targets
 from ttecg.ecg import ECG, INDEPENDENT
 from ttecg.evaluate.retrieval import retrieval
-from ttecg.models.clip import ClipConfig
+from ttecg.models.clip import LARGEST_LOG_SCALE, ClipConfig
 from ttecg.models.functional import Functional
 from ttecg.train import sharding, text_tokenizer
 from ttecg.train.classifier import prepare_signal
@@ -27,7 +29,7 @@ from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.state import OptimizerConfig, apply_gradients
 
 RULES = sharding.REPLICATED
-TEXT_FILE = "text.model"
+TEXT_FILE = text_tokenizer.FILE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,27 +37,31 @@ class ClipTraining:
     """Everything that defines a run."""
 
     model: ClipConfig = ClipConfig()
-    # "PATH@WEIGHT" of prepared sets with reports, or "simulator"; voltages are not needed
+    # "PATH@WEIGHT" of prepared sets, or "simulator"; voltages are not needed
     sources: tuple[str, ...] = ("simulator",)
     # the text tokenizer: a bundle, a work directory of `ttecg train text-tokenizer`, or its text.model
     text: str = "demo"
     # label sets that the ECG side is also asked for (ttecg.data.statements), and the weight of that
     labels: tuple[str, ...] = ("superclass", "all")
-    label_loss: float = 1.0
+    label_loss: float = 10.0
     # samples per training example, white noise as a share of each lead's spread, probability that a lead is hidden
     crop: int = 800
     noise: float = 0.1
     hide: float = 0.1
-    # probability that phrases of a report are left out and mixed
-    mix: float = 0.3
-    # validation records to score
+    # probabilities: a text loses some of its phrases; the labels' text stands for the report's
+    omit: float = 0.3
+    statements: float = 0.3
+    # validation records to score, of each source
     validation: int = 1000
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-3, warmup=50, weight_decay=0.05)
     run: RunConfig = RunConfig(steps=1600, batch=96, eval_every=200, checkpoint_every=200, ema=0.99)
 
     def __post_init__(self):
         label_names(self.labels)
-        for name, low, high in (("crop", 16, np.inf), ("noise", 0, np.inf), ("hide", 0, 0.9), ("mix", 0, 1)):
+        for name, low, high in (
+            ("label_loss", 0, np.inf), ("crop", 16, np.inf), ("noise", 0, np.inf), ("hide", 0, 0.9),
+            ("omit", 0, 1), ("statements", 0, 1), ("validation", 2, np.inf),
+        ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must be between {low} and {high}, got {getattr(self, name)}")
 
@@ -66,7 +72,9 @@ def run(config: ClipTraining, workdir, resume: bool = False):
     sources, mixture = batches.open_sources(config.sources, "train")
     held_out = _held_out(batches.open_sources(config.sources, "validation")[0], config)
     workdir = open_workdir(workdir, config, resume)
-    (workdir / TEXT_FILE).write_bytes(encoder.model)
+    scratch = workdir / (TEXT_FILE + ".tmp")
+    scratch.write_bytes(encoder.model)
+    os.replace(scratch, workdir / TEXT_FILE)
     names = label_names(config.labels)
     model = dataclasses.replace(config.model, vocab=encoder.vocab, labels=len(names))
     functional = Functional(model.create)
@@ -83,13 +91,34 @@ def run(config: ClipTraining, workdir, resume: bool = False):
     return train(task, config.run, workdir, describe=to_dict(config))
 
 
+def spoken(report: str) -> str:
+    """What the text side reads of a report: its canonical phrases. Words that the lexicon does not know are left out;
+    who the patient is and how fast the heart beats would otherwise get in by them. "" where there are no words."""
+    if not any(map(str.isalnum, report or "")):
+        return ""
+    return ". ".join(phrases(report)) or NOTHING
+
+
+def texts_of(ecg: ECG) -> tuple[str, str]:
+    """What the report says and what the labels (SCP codes) do; "" where there is none."""
+    likelihoods = ecg.info.get("likelihoods") or (100.0,) * len(ecg.labels)
+    codes = {code: p for code, p in zip(ecg.labels, likelihoods) if code in PHRASE_OF_SCP}
+    coded = from_scp(codes) if codes else NOTHING
+    return spoken(ecg.report), "" if coded == NOTHING else coded
+
+
 def _held_out(sources, config: ClipTraining):
-    """([(T, 8)], [report]) of the validation records that have a report, at most `validation` of each source."""
-    ecgs = [s[i] for s in sources for i in range(min(config.validation, len(s)))]
-    ecgs = [e for e in ecgs if _said(e)]
-    if len(ecgs) < 2:
+    """([(T, 8)], [text]) of the validation records that have a report."""
+    signals, texts = [], []
+    for records in sources:
+        for i in range(min(config.validation, len(records))):
+            ecg = records[i]
+            if text := spoken(ecg.report):
+                signals.append(prepare_signal(ecg, config.model.resnet))
+                texts.append(text)
+    if len(texts) < 2:
         raise ValueError(f"fewer than two validation records of {', '.join(config.sources)} have a report")
-    return [prepare_signal(e, config.model.resnet) for e in ecgs], [e.report for e in ecgs]
+    return signals, texts
 
 
 def _row_maker(config: ClipTraining, encoder: PromptEncoder, names, sources, mixture):
@@ -97,39 +126,34 @@ def _row_maker(config: ClipTraining, encoder: PromptEncoder, names, sources, mix
     def example(source: int, record: int):
         ecg = sources[source][record]
         signal = prepare_signal(ecg, config.model.resnet).astype(np.float16)
-        return signal, _said(ecg), targets(ecg.labels, names)
+        return signal, texts_of(ecg), targets(ecg.labels, names)
 
     def row(rng: np.random.Generator) -> dict:
-        signal, report, target = example(*mixture.draw(rng))
-        text = mixed(report, rng) if report and rng.random() < config.mix else report
+        signal, (reported, coded), target = example(*mixture.draw(rng))
+        text = coded if coded and (not reported or rng.random() < config.statements) else reported
+        if text and rng.random() < config.omit:
+            text = fewer(text, rng)
         ids = encoder.padded([Prompt(text)], config.model.length)[0]
-        return {"signal": shown(signal, config, rng), "ids": ids, "said": _number(text), "target": target}
+        return {"signal": shown(signal, config, rng), "ids": ids, "said": number(text), "target": target}
 
     return row
 
 
-def _said(ecg: ECG) -> str:
-    """The report; empty where it has no words."""
-    return ecg.report if any(map(str.isalnum, ecg.report or "")) else ""
+def fewer(text: str, rng: np.random.Generator) -> str:
+    """A text that lost each of its phrases with probability 0.2, but not all."""
+    said = text.split(". ")
+    kept = rng.random(len(said)) >= 0.2
+    kept[rng.integers(len(said))] = True
+    return ". ".join(p for p, k in zip(said, kept) if k)
 
 
-def mixed(report: str, rng: np.random.Generator) -> str:
-    """What a report says in another order, each phrase but one left out with probability 0.2."""
-    said = list(phrases(report))
-    rng.shuffle(said)
-    kept = [p for i, p in enumerate(said) if not i or rng.random() > 0.2]
-    return ", ".join(kept) or report
-
-
-def _number(text: str) -> np.ndarray:
-    """Equal for texts that say the same, whatever the order of their phrases; 0 for no text."""
-    if not text:
-        return np.int32(0)
-    return np.int32(zlib.crc32(", ".join(sorted(phrases(text)) or [canonical(text)]).encode()) & 0x7FFFFFFF)
+def number(text: str) -> np.ndarray:
+    """Equal for equal texts (31 bits of a checksum), 0 for none."""
+    return np.int32(zlib.crc32(text.encode()) & 0x7FFFFFFF) if text else np.int32(0)
 
 
 def shown(signal_TxL, config: ClipTraining, rng: np.random.Generator) -> np.ndarray:
-    """A part of the record, at another rate now and then, with leads hidden."""
+    """A part of the record with some leads hidden, never all; what does not fit into `crop` samples is not there."""
     x = np.asarray(signal_TxL, np.float32)
     x = augment.random_crop(x, min(config.crop, len(x)), rng)
     visible = rng.random(len(INDEPENDENT)) >= config.hide
@@ -137,15 +161,27 @@ def shown(signal_TxL, config: ClipTraining, rng: np.random.Generator) -> np.ndar
     return np.pad(x, ((0, config.crop - len(x)), (0, 0))).astype(np.float32)
 
 
-def contrastive(ecg_BxD, text_BxD, scale, right_BxB):
-    """Symmetric cross-entropy over the batch; the right ones of a row share its target."""
-    logits = scale * ecg_BxD @ text_BxD.T
-    share = right_BxB / right_BxB.sum(1, keepdims=True)
-    return -0.5 * sum((jax.nn.log_softmax(x, -1) * share).sum(-1).mean() for x in (logits, logits.T))
+def contrastive(ecg_BxD, text_BxD, scale, said_B):
+    """Symmetric cross-entropy over the rows of a batch that have a text (said is not 0); those that say the same as a
+    row share its target."""
+    there = said_B != 0
+    right = (there[:, None] & (said_B[:, None] == said_B)).astype(jnp.float32)
+    share = right / jnp.maximum(right.sum(1, keepdims=True), 1)
+    logits = jnp.where(there[:, None] & there, scale * ecg_BxD @ text_BxD.T, -1e30)
+    each = sum((jax.nn.log_softmax(x, -1) * share).sum(-1) for x in (logits, logits.T))
+    return -0.5 * each.sum() / jnp.maximum(there.sum(), 1)
+
+
+def label_loss(logits_BxL, target_BxL):
+    """Binary cross-entropy over the labels that are known."""
+    known = ~jnp.isnan(target_BxL)
+    target = jnp.where(known, target_BxL, 0.0)
+    each = -(target * jax.nn.log_sigmoid(logits_BxL) + (1 - target) * jax.nn.log_sigmoid(-logits_BxL))
+    return (each * known).sum() / jnp.maximum(known.sum(), 1)
 
 
 def loss_step(functional: Functional, config: ClipTraining, state, batch, key, optimizer):
-    """One step of gradient descent."""
+    """One step of gradient descent. batch: signal (B, T, 8), ids (B, S), said (B,), target (B, labels)."""
     noisy, heard, read = jax.random.split(key, 3)
 
     def loss(params):
@@ -153,21 +189,18 @@ def loss_step(functional: Functional, config: ClipTraining, state, batch, key, o
         x = batch["signal"]
         x = x + config.noise * jnp.sqrt(jnp.var(x, 1, keepdims=True)) * jax.random.normal(noisy, x.shape)
         ecg, text = model.ecg(x, heard), model.text(batch["ids"], read)
-        right = (batch["said"][:, None] == batch["said"][None, :]).astype(jnp.float32)
-        known = ~jnp.isnan(batch["target"])
-        target = jnp.where(known, batch["target"], 0.0)
-        logits = model.logits(ecg)
-        each = -(target * jax.nn.log_sigmoid(logits) + (1 - target) * jax.nn.log_sigmoid(-logits))
         terms = {
-            "contrastive": contrastive(ecg, text, model.scale(), right),
-            "label": (each * known).sum() / jnp.maximum(known.sum(), 1) * 10,
+            "contrastive": contrastive(ecg, text, model.scale(), batch["said"]),
+            "label": label_loss(model.logits(ecg), batch["target"]),
         }
         return terms["contrastive"] + config.label_loss * terms["label"], terms | {"scale": model.scale()}
 
     (value, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
     state, norms = apply_gradients(state, grads, optimizer, config.run.ema)
+    bounded = state.params | {"log_scale": jnp.minimum(state.params["log_scale"], LARGEST_LOG_SCALE)}
     rate = config.optimizer.rate(config.run.steps)(state.step - 1)
-    return state, {"loss": value, **terms, **norms, "learning_rate": rate}
+    metrics = {"loss": value, **terms, **norms, "learning_rate": rate}
+    return dataclasses.replace(state, params=bounded), metrics
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -177,12 +210,16 @@ def embed(functional, side: str, params, buffers, x):
 
 
 def evaluate(functional, encoder: PromptEncoder, held_out, state, step) -> dict:
-    """Retrieval over the validation records, of the averaged parameters."""
-    signals, reports = held_out
+    """Retrieval over the validation records, of the averaged parameters: any record under an equal text is right, and
+    ("own") only the text's own record is."""
+    signals, texts = held_out
     look = functools.partial(embed, functional)
     ecg = np.concatenate([np.asarray(look("ecg", state.ema, state.buffers, x[None])) for x in signals])
-    ids = encoder.padded([Prompt(r) for r in reports], encoder.length)
-    text = np.asarray(look("text", state.ema, state.buffers, ids))
-    said = np.array([_number(r) for r in reports])
-    found = retrieval(ecg, text, said[:, None] == said[None, :])
-    return {f"val_{k}": v for k, v in found.items()} | {"val_clip_score": float((ecg * text).sum(1).mean())}
+    ids = encoder.padded([Prompt(t) for t in texts], encoder.length)
+    text = np.concatenate(
+        [np.asarray(look("text", state.ema, state.buffers, ids[i : i + 1])) for i in range(len(ids))]
+    )
+    said = np.array(texts)
+    found = {"": retrieval(ecg, text, said[:, None] == said), "own_": retrieval(ecg, text)}
+    scores = {f"val_{what}{k}": v for what, shares in found.items() for k, v in shares.items()}
+    return scores | {"val_clip_score": float((ecg * text).sum(1).mean())}
