@@ -67,6 +67,12 @@ VERBS = {
         "EvaluateClassification",
         "say whether made leads help a classifier",
     ),
+    "evaluate utility": ("utility", "EvaluateUtility", "say whether synthetic ECGs are of use to train on"),
+    "evaluate classifier-scale": (
+        "utility",
+        "EvaluateClassifierScale",
+        "compare depths, widths and kernels of the classifier",
+    ),
     "ablate leads": (
         "leads",
         "AblateLeads",

@@ -53,7 +53,9 @@ def test_chance_is_what_vectors_at_random_get():
     ]
     for k in AMONG:
         for way in ("text_to_ecg", "ecg_to_text"):
-            assert np.mean([d[f"{way}_r{k}"] for d in drawn]) == pytest.approx(drawn[0][f"chance_r{k}"], abs=0.015)
+            assert np.mean([d[f"{way}_r{k}"] for d in drawn]) == pytest.approx(
+                drawn[0][f"chance_r{k}"], abs=0.015
+            )
 
 
 def test_the_order_of_the_records_does_not_matter():

@@ -16,6 +16,7 @@ from ttecg.train.classifier import (
     ClassifierTraining,
     augmented,
     loss_step,
+    mixed,
     predict,
     visible_eight,
     weights_of,
@@ -36,7 +37,7 @@ def fit_and_score(
     FloatingPointError where training diverges."""
     weights = tuple(map(float, _weights(config, target_NxL[train])))
     # the leads seen change nothing in the programs, so that all rows of a study share them
-    start, step = _programs(functional, dataclasses.replace(config, leads=()), weights)
+    start, step = _programs(functional, dataclasses.replace(config, leads=(), mixup=0.0), weights)
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds, jnp.uint32))
     state = start(keys)
     for number in range(config.run.steps):
@@ -90,7 +91,7 @@ def _batch(config: ClassifierTraining, signal, target, train, seed: int, step: i
         x = signal[record] * seen
         return {"signal": augmented(x, config, rng), "target": target[record]}
 
-    return batches.batch(row, seed, config.run.batch, step)
+    return batches.batch(functools.partial(mixed, row, config.mixup), seed, config.run.batch, step)
 
 
 def _logits(functional, config: ClassifierTraining, params, signal, test) -> np.ndarray:

@@ -61,7 +61,7 @@ class NoiseDetector(nnx.Module):
         )
         self.out = Conv1d(8, 1, 5, rngs=rngs)
         # shape of the loudness and of codes among training pieces, and their clusters
-        features = c.code + 2
+        features = c.code + 4
         self.mean, self.spread = Buffer(jnp.zeros(features)), Buffer(jnp.ones(features))
         self.centres = Buffer(jnp.zeros((c.clusters, features)))
         self.precision = Buffer(jnp.tile(jnp.eye(features), (c.clusters, 1, 1)))
@@ -85,12 +85,15 @@ class NoiseDetector(nnx.Module):
         return self.out(x)[..., 0]
 
     def features(self, piece_BxT):
-        """(B, code + 2): the code, and logarithms of the error of the reconstruction and of its differences, in which
-        fast noise shows."""
+        """(B, code + 4): the code; logarithms of the error of the reconstruction and of its differences, in which fast
+        noise shows; level and slope, in which a wandering baseline does."""
         codes = self.codes(piece_BxT)
         error = piece_BxT - self.rebuilt(codes)
         sizes = [jnp.log((e**2).mean(-1) + 1e-4) for e in (error, jnp.diff(error, axis=-1))]
-        return jnp.concatenate([codes, jnp.stack(sizes, -1)], -1)
+        half = piece_BxT.shape[-1] // 2
+        ends = jnp.median(piece_BxT[:, :half], -1), jnp.median(piece_BxT[:, half:], -1)
+        drift = [(ends[0] + ends[1]) / 2, ends[1] - ends[0]]
+        return jnp.concatenate([codes, jnp.stack([*sizes, *drift], -1)], -1)
 
     def distances(self, piece_BxT):
         """(B,) Mahalanobis distance to the nearest cluster."""

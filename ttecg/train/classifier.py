@@ -43,6 +43,8 @@ class ClassifierTraining:
     # or less tall
     noise: float = 0.1
     gain: float = 1.25
+    # examples are mixed in pairs by a share drawn from Beta(mixup, mixup) (Zhang et al. 2018); 0 does not mix
+    mixup: float = 0.0
     # weigh a label's positive examples by the square root of negatives to positives
     class_weights: bool = False
     # validation records to score
@@ -53,7 +55,7 @@ class ClassifierTraining:
     def __post_init__(self):
         label_names(self.labels)
         visible_eight(self.leads)
-        for name, least in (("crop", 16), ("noise", 0), ("gain", 1)):
+        for name, least in (("crop", 16), ("noise", 0), ("gain", 1), ("mixup", 0)):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
@@ -134,11 +136,20 @@ def _row_maker(config: ClassifierTraining, sources, mixture):
         ecg = sources[source][record]
         return prepare_signal(ecg, config.model) * visible, targets(ecg.labels, config.names)
 
-    def row(rng: np.random.Generator) -> dict:
+    def one(rng: np.random.Generator) -> dict:
         signal, target = example(*mixture.draw(rng))
         return {"signal": augmented(signal, config, rng), "target": target}
 
-    return row
+    return functools.partial(mixed, one, config.mixup)
+
+
+def mixed(row, alpha: float, rng: np.random.Generator) -> dict:
+    """Two examples that `row(rng)` makes, as one; labels that are unknown in either stay unknown."""
+    first = row(rng)
+    if not alpha:
+        return first
+    second, share = row(rng), rng.beta(alpha, alpha)
+    return {k: (share * first[k] + (1 - share) * second[k]).astype(np.float32) for k in first}
 
 
 def augmented(signal_TxL, config: ClassifierTraining, rng: np.random.Generator) -> np.ndarray:

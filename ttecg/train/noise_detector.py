@@ -177,14 +177,13 @@ def _rhythm(ecgs: list[ECG], config: NoiseDetectorTraining, rng: np.random.Gener
         for e in tqdm(ecgs, desc="rhythm", leave=False, disable=None)
     ]
     noisy = [
-        quality.rhythm_features(
-            noised(e, KINDS[i % len(KINDS)], rng.uniform(*config.snr), rng, ecgs[(i + 1) % len(ecgs)])
-        )
+        quality.rhythm_features(noised(e, kind, rng.uniform(*config.snr), rng, ecgs[(i + 1) % len(ecgs)]))
         for i, e in enumerate(tqdm(ecgs, desc="rhythm in noise", leave=False, disable=None))
+        for kind in KINDS
     ]
     x = np.concatenate([clean, noisy])
     mean, spread = x.mean(0), x.std(0) + 1e-6
-    model = LogisticRegression(C=0.3, max_iter=1000)
+    model = LogisticRegression(C=0.3, max_iter=1000, class_weight="balanced")
     model.fit(np.clip((x - mean) / spread, -5, 5), np.repeat([0, 1], [len(clean), len(noisy)]))
     return {
         "rhythm_mean": mean, "rhythm_spread": spread,
