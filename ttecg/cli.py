@@ -20,6 +20,7 @@ VERBS = {
     "generate": ("generate", "Generate", "make ECGs from clinical report text"),
     "reconstruct": ("reconstruct", "Reconstruct", "make twelve leads from any few"),
     "two-lead": ("two_lead", "TwoLead", "make twelve leads from leads I and II of different times"),
+    "augment": ("augment", "Augment", "make synthetic ECGs of scarce classes, as a set to train on"),
     "plot": ("plot", "Plot", "draw a recording on ECG paper"),
     "data simulate": ("data", "Simulate", "make simulated ECGs as a folder of WFDB records"),
     "data prepare": ("data", "Prepare", "make a set for training of PTB-XL, LUDB or any folder of records"),
@@ -38,6 +39,7 @@ VERBS = {
     "train classifier": ("train", "Classifier", "train the network that says what an ECG shows"),
     "train clip": ("train", "Clip", "train the pair of networks that says how well an ECG fits a report"),
     "train wav2vec": ("train", "Wav2Vec", "train the encoder of ECGs that needs no labels"),
+    "train noise-detector": ("train", "NoiseDetector", "train the detectors of noisy recordings"),
     "export": ("model", "Export", "make a bundle of a trained model"),
     "evaluate tokenizer": ("model", "EvaluateTokenizer", "score how a tokenizer rebuilds recordings"),
     "evaluate adherence": ("model", "EvaluateAdherence", "score whether ECGs show what was asked for"),
@@ -51,6 +53,7 @@ VERBS = {
         "EvaluateEncoder",
         "score the networks that generated ECGs are judged by",
     ),
+    "evaluate quality": ("generation", "EvaluateQuality", "score the noise detectors at known noise"),
     "evaluate privacy": ("model", "EvaluatePrivacy", "say whether ECGs are copies of training records"),
     "evaluate reconstruction": (
         "leads",

@@ -9,12 +9,13 @@ def load(name="demo"):
 
     What comes back does what the bundle is for: `generate(report, ...)` (`ttecg.generate.TextToECG`),
     `reconstruct(ecg, leads)` (`ttecg.reconstruct.Reconstructor`), `reconstruct(lead_i, lead_ii)`
-    (`ttecg.two_lead.TwoLeadModel`) or `features(ecgs)` (`ttecg.encoders.Encoder`)."""
-    from ttecg import encoders, generate, reconstruct, two_lead
+    (`ttecg.two_lead.TwoLeadModel`), `features(ecgs)` (`ttecg.encoders.Encoder`) or `scores(ecg)`
+    (`ttecg.quality.NoiseDetector`)."""
+    from ttecg import encoders, generate, quality, reconstruct, two_lead
 
     if str(name).partition(":")[0] in ("ridge", *reconstruct.TRANSFORMS):
         return reconstruct.load(name)
     kind = bundle.kind_of(bundle.resolve(name))
-    kinds = {reconstruct.KIND: reconstruct.load, two_lead.KIND: two_lead.load}
+    kinds = {reconstruct.KIND: reconstruct.load, two_lead.KIND: two_lead.load, quality.KIND: quality.load}
     kinds |= dict.fromkeys(encoders.KINDS, encoders.load)
     return kinds.get(kind, generate.load)(name)

@@ -52,16 +52,13 @@ class NoiseDetector:
         if not leads:
             raise ValueError(f"{ecg.id or 'ECG'}: has none of {', '.join(INDEPENDENT)}")
         x = prepare(ecg, leads, self.config)
-        cut = pieces(x, self.config.piece)  # (P, L, T)
-        distance = np.asarray(
-            _distances(self.functional, self.params, self.buffers, cut.reshape(-1, cut.shape[-1]))
-        )
-        of_leads = np.log(distance.reshape(cut.shape[:2])).mean(0)
+        cut = pieces(x, self.config.piece)[None]
+        of_leads = np.asarray(_noise(self.functional, self.params, self.buffers, cut))[0]
         whole = float(of_leads.mean())
         known = np.asarray(self.buffers["quantiles"])
         found = {
             "leads": dict(zip(leads, map(float, of_leads))),
-            "distance": whole,
+            "noise": whole,
             "record": float(np.interp(whole, known, np.linspace(0, 1, QUANTILES))),
         }
         if rhythm:
@@ -76,8 +73,8 @@ class NoiseDetector:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _distances(functional, params, buffers, pieces_BxT):
-    return functional.merge(params, buffers).distances(pieces_BxT)
+def _noise(functional, params, buffers, piece_BxLxPxT):
+    return functional.merge(params, buffers).noise(piece_BxLxPxT)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -97,11 +94,11 @@ def prepare(ecg: ECG, leads, config: NoiseDetectorConfig) -> np.ndarray:
 
 
 def pieces(x_TxL: np.ndarray, samples: int) -> np.ndarray:
-    """(P, L, samples) that cover the signal, overlapping by half."""
+    """(L, P, samples) that cover the signal, overlapping by half."""
     starts = np.unique(
         np.linspace(0, len(x_TxL) - samples, max(1, round(2 * len(x_TxL) / samples) - 1)).astype(int)
     )
-    return np.stack([x_TxL[s : s + samples].T for s in starts])
+    return np.stack([x_TxL[s : s + samples].T for s in starts], axis=1)
 
 
 def rhythm_features(ecg: ECG) -> np.ndarray:

@@ -14,7 +14,7 @@ from ttecg.ecg import ECG
 from ttecg.models.clip import LARGEST_LOG_SCALE
 from ttecg.models.functional import Functional
 from ttecg.train import clip
-from ttecg.train.clip import ClipTraining, contrastive, fewer, label_loss, number, shown, spoken, texts_of
+from ttecg.train.clip import ClipTraining, contrastive, fewer, label_loss, number, shown, spoken
 from ttecg.train.state import OptimizerConfig, init_state
 
 TINY = (
@@ -89,7 +89,9 @@ def test_equal_texts_do_not_repel():
     alike, apart = pull(text, jnp.array([1, 1, 3])), pull(text, jnp.array([1, 2, 3]))
     # how far a step down the slope takes text 0 towards ECG 1
     assert -alike[0] @ ecg[1] > 0.01 and -apart[0] @ ecg[1] < -0.01
-    assert contrastive(ecg, text, 5.0, jnp.array([1, 2, 3])) != contrastive(ecg, text, 5.0, jnp.array([1, 1, 3]))
+    assert contrastive(ecg, text, 5.0, jnp.array([1, 2, 3])) != contrastive(
+        ecg, text, 5.0, jnp.array([1, 1, 3])
+    )
 
 
 def test_rows_without_text_only_tell_labels(functional, config):
@@ -123,7 +125,7 @@ def test_one_batch_can_be_learned_and_the_scale_is_held(functional, config):
     optimizer = OptimizerConfig(learning_rate=1e-2, warmup=1, schedule="constant").create(60)
     state = init_state(functional, optimizer, jax.random.key(0))
     high = jnp.float32(LARGEST_LOG_SCALE)
-    state.params["log_scale"] = high
+    state.params["log_scale"] = high + 1
     step = jax.jit(lambda s, k: clip.loss_step(functional, config, s, batch_of(), k, optimizer))
     losses, scales = [], []
     for i in range(60):
@@ -140,15 +142,6 @@ def test_texts_hold_findings_only():
     assert spoken(said) == said
     assert spoken("woman, aged 45") == NOTHING
     assert spoken("") == spoken(" -. ") == spoken(None) == ""
-
-
-def test_labels_speak_where_there_is_no_report():
-    def told(report, labels, **info):
-        return texts_of(ECG(signal=np.zeros((100, 12)), rate=100.0, report=report, labels=labels, info=info))
-
-    assert told("", ("CLBBB", "SR")) == ("", "sinus rhythm. left bundle branch block")
-    assert told("afib", ("AFIB", "LMI"), likelihoods=(100.0, 5.0)) == ("atrial fibrillation",) * 2
-    assert told("normal ecg", ("no such code",)) == ("normal ecg", "")
 
 
 def test_rows_are_a_function_of_their_random_numbers(config, debug_runs):
@@ -200,7 +193,6 @@ def test_validation_needs_reports(config, monkeypatch):
         ({"noise": -1.0}, "noise"),
         ({"hide": 1.0}, "hide"),
         ({"omit": 1.5}, "omit"),
-        ({"statements": -0.1}, "statements"),
         ({"label_loss": float("nan")}, "label_loss"),
         ({"validation": 1}, "validation"),
     ],

@@ -99,3 +99,37 @@ class EvaluateEncoder:
 
         keep_compiled_programs()
         evaluate(self.model, self.data, self.split, self.leads, self.seed, self.out)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateQuality:
+    """Scores the noise detectors: recordings as they are against the same with noise added at known ratios."""
+
+    examples = ("ttecg evaluate quality --model quality --data data/ptbxl-500",)
+
+    # prepared set, mostly clean
+    data: pathlib.Path
+    # a bundle's name or folder, or the work directory of `ttecg train noise-detector`
+    model: str = "quality"
+    # which part of --data
+    split: str = "test"
+    # signal-to-noise ratios in dB
+    snrs: tuple[float, ...] = (0.0, 6.0, 12.0)
+    # recordings at most; 0 takes all
+    num: int = 0
+    # of the random choices
+    seed: int = 0
+    # folder for the figures; printed only unless given
+    out: Optional[pathlib.Path] = None
+
+    def run(self) -> None:
+        from ttecg.data.dataset import describe
+
+        describe(self.data)
+        if not self.snrs or self.num < 0:
+            raise ValueError("--snrs: give one at least; --num must be 0 or more")
+        from ttecg.evaluate.quality import evaluate
+        from ttecg.runtime import keep_compiled_programs
+
+        keep_compiled_programs()
+        evaluate(self.model, self.data, self.split, self.snrs, self.num, self.seed, self.out)

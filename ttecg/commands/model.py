@@ -54,6 +54,7 @@ class Export:
             )
         common = {"name": self.name or self.out.absolute().name, "card": self.card or "", "dtype": self.dtype}
         kinds = {"UNetTraining": self._unet, "TwoLeadTraining": self._two_lead}
+        kinds["NoiseDetectorTraining"] = self._noise_detector
         kinds |= dict.fromkeys(("ClassifierTraining", "ClipTraining", "Wav2VecTraining"), self._encoder)
         kinds.get(task, self._generator)(common)
         print(f"bundle in {self.out}")
@@ -71,6 +72,13 @@ class Export:
         from ttecg.reconstruct import KIND, join
 
         model = join(self.workdirs)
+        export_network(self.out, KIND, model.config, model.params, model.buffers, **common)
+
+    def _noise_detector(self, common: dict) -> None:
+        from ttecg.bundle import export_network
+        from ttecg.quality import KIND, load
+
+        model = load(self.workdirs[0])
         export_network(self.out, KIND, model.config, model.params, model.buffers, **common)
 
     def _encoder(self, common: dict) -> None:

@@ -124,3 +124,15 @@ class Wav2Vec(_Training):
 
     task = "wav2vec"
     kind = "Wav2VecTraining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NoiseDetector(_Training):
+    """Trains the detectors of noisy recordings, on mostly clean ones."""
+
+    examples = (
+        "ttecg train noise-detector --config configs/noise_detector_debug.py --workdir runs/quality-debug",
+    )
+
+    task = "noise-detector"
+    kind = "NoiseDetectorTraining"

@@ -86,14 +86,11 @@ def prepare(
         print(f"{out}: this set is there already, complete", file=sys.stderr)
         return out
     with staged_folder(out) as folder:
-        builder = _build(module.Builder, rows, bad, folder, rate, checksum, skip_bad, source)
-        counts = {split: info.num_examples for split, info in builder.info.splits.items()}
+        builder, held = _build(module.Builder, rows, bad, folder, rate, checksum, skip_bad, source)
         _write_csv(folder / "skipped.csv", builder.bad)
         _write_csv(folder / "flagged.csv", builder.flagged)
-        summary = (
-            spec | {"records": counts, "skipped": len(builder.bad), "flagged": len(builder.flagged)} | notes
-        )
-        summary["files"] = {path.name: path.stat().st_size for path in sorted(folder.glob("*.array_record*"))}
+        found = {"skipped": len(builder.bad), "flagged": len(builder.flagged)}
+        summary = spec | {"records": held["records"]} | found | notes | {"files": held["files"]}
         (folder / SPEC).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return out
 
@@ -127,32 +124,47 @@ def _already_there(out, spec) -> bool:
 
 
 def _build(cls, rows, bad, folder, rate, checksum, skip_bad, source):
-    """Run the TFDS builder and leave its files directly in `folder`; the builder."""
-    from ttecg.data.builder import tfds
-
+    """Run the TFDS builder and leave its files directly in `folder`; the builder, and what `collect` says."""
     with tqdm(total=len(rows), desc="prepare", unit="record", disable=None) as bar:
         builder = cls(
             rows=tuple(rows), rate=rate, checksum=checksum, progress=bar.update, data_dir=folder / "tfds"
         )
         builder.bad += bad
         try:
-            tfds.disable_progress_bar()
-            with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces a folder that is about to move
-                builder.download_and_prepare(
-                    download_config=tfds.download.DownloadConfig(compute_stats="skip", try_download_gcs=False)
-                )
+            run(builder)
         except AssertionError:  # TFDS refuses a split without examples
             if not builder.bad:
                 raise
             raise _bad_records(source, builder.bad, len(rows) + len(bad)) from None
-        finally:
-            tfds.enable_progress_bar()
     if builder.bad and not skip_bad:
         raise _bad_records(source, builder.bad, len(rows) + len(bad))
+    return builder, collect(builder, folder)
+
+
+def run(builder) -> None:
+    """Lets a `RecordBuilder` write its files."""
+    from ttecg.data.builder import tfds
+
+    try:
+        tfds.disable_progress_bar()
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces a folder that is about to move
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(compute_stats="skip", try_download_gcs=False)
+            )
+    finally:
+        tfds.enable_progress_bar()
+
+
+def collect(builder, folder: pathlib.Path) -> dict:
+    """Moves a builder's files from folder/tfds into `folder`. What the set says of itself: records of each split, and
+    the sizes of its files."""
     for path in pathlib.Path(builder.data_dir).iterdir():
         os.replace(path, folder / path.name)
     shutil.rmtree(folder / "tfds")
-    return builder
+    return {
+        "records": {split: info.num_examples for split, info in builder.info.splits.items()},
+        "files": {path.name: path.stat().st_size for path in sorted(folder.glob("*.array_record*"))},
+    }
 
 
 def _bad_records(source, bad, total) -> ValueError:

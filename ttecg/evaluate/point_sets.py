@@ -1,6 +1,8 @@
 """Two sets of vectors, real and made: how far apart, how much of each lies where the other is, can they be told apart.
 
-Axes: N real vectors, M made ones, D features. Distances between all pairs are looked at in blocks.
+Axes: N real vectors, M made ones, D features. Distances between all pairs are looked at in blocks, so that memory grows
+with N + M. Vectors are moved to the first set's mean before anything is squared: what a network adds to all of its
+features must not cost the digits in which two ECGs differ.
 """
 
 from collections.abc import Iterator
@@ -21,8 +23,9 @@ def frechet(x_NxD, y_MxD) -> float:
     al. 2017): |mx - my|² + tr(Cx + Cy - 2 (Cx^½ Cy Cx^½)^½).
 
     It falls with the size of the sets even where both are of one distribution, so compare it with real against real at
-    the same sizes. ValueError for sets of fewer than two."""
-    x, y = _sets(x_NxD, y_MxD)
+    the same sizes. No inverse and no root of a matrix that is not symmetric: it holds for fewer vectors than features.
+    ValueError for sets of fewer than two."""
+    x, y = _centred(x_NxD, y_MxD)
     cx, cy = (np.atleast_2d(np.cov(s, rowvar=False)) for s in (x, y))
     root = _square_root(cx)
     cross = np.sqrt(np.clip(np.linalg.eigvalsh(root @ cy @ root), 0, None)).sum()
@@ -55,14 +58,14 @@ def _kernel_sum(x, y) -> float:
 def precision_recall(real_NxD, made_MxD, k: int = 3) -> tuple[float, float]:
     """Share of made vectors within the k-nearest-neighbour ball of some real one, and of real ones within a ball of a
     made one (Kynkäänniemi et al. 2019)."""
-    real, made = _sets(real_NxD, made_MxD, k)
+    real, made = _centred(real_NxD, made_MxD, k)
     return _covered(made, real, _radius(real, k)), _covered(real, made, _radius(made, k))
 
 
 def density_coverage(real_NxD, made_MxD, k: int = 5) -> tuple[float, float]:
     """How many real balls a made vector lies in, over k (may be above 1), and the share of real balls with a made
     vector in them (Naeem et al. 2020)."""
-    real, made = _sets(real_NxD, made_MxD, k)
+    real, made = _centred(real_NxD, made_MxD, k)
     radius, inside, nearest = _radius(real, k), 0, np.full(len(real), np.inf)
     for _, distance in _distances(made, real):
         inside += int((distance < radius).sum())
@@ -72,8 +75,9 @@ def density_coverage(real_NxD, made_MxD, k: int = 5) -> tuple[float, float]:
 
 def nearest(x_NxD, of_MxD, skip_self: bool = False) -> np.ndarray:
     """(N,) distance of each x to its nearest of the other set; of the same set without itself where skip_self."""
-    found = np.empty(len(x_NxD))
-    for block, distance in _distances(np.asarray(x_NxD, float), np.asarray(of_MxD, float)):
+    x, y = _centred(x_NxD, of_MxD, 0)
+    found = np.empty(len(x))
+    for block, distance in _distances(x, y):
         if skip_self:
             distance[np.arange(len(distance)), np.arange(block.start, block.stop)] = np.inf
         found[block] = distance.min(1)
@@ -84,20 +88,33 @@ def discriminator_auc(
     real_NxD, made_MxD, real_groups=None, made_groups=None, seed: int = 0
 ) -> dict[str, float]:
     """Areas under the ROC curve of telling made from real, out of fold: "linear" logistic regression and "trees"
-    gradient boosting. .5: not to be told apart; 1: always. Groups (patients, or the record whose report was used) stay
-    on one side of a fold; the same group number in both sets stays together."""
+    gradient boosting; mean over folds of the area within each. .5: not to be told apart; 1: always.
+
+    Groups (patients, or the record whose report was used) stay on one side of a fold; the same group in both sets stays
+    together. Without groups every vector is its own, which tells sets of some patients' many ECGs apart by the patients.
+    ValueError where one set alone has groups, or all vectors are of one group."""
     x = np.concatenate(_sets(real_NxD, made_MxD))
     y = np.repeat([0, 1], [len(real_NxD), len(made_MxD)])
-    if real_groups is None or made_groups is None:
-        groups = np.random.default_rng(seed).permutation(len(x)).astype(str)
-    else:
-        groups = np.array([*map(str, real_groups), *map(str, made_groups)])
+    groups = _groups(real_groups, made_groups, y, seed)
     folds = list(GroupKFold(min(5, len(set(groups)))).split(x, y, groups))
     models = {
         "linear": make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)),
         "trees": HistGradientBoostingClassifier(max_iter=100, random_state=seed),
     }
     return {name: _out_of_fold(model, x, y, folds) for name, model in models.items()}
+
+
+def _groups(real_groups, made_groups, y, seed: int) -> np.ndarray:
+    if (real_groups is None) != (made_groups is None):
+        raise ValueError("groups are given for one of the two sets; give them for both or for neither")
+    if real_groups is None:
+        return np.random.default_rng(seed).permutation(len(y)).astype(str)
+    groups = np.array([*map(str, real_groups), *map(str, made_groups)])
+    if len(groups) != len(y):
+        raise ValueError(f"{len(groups)} groups for {len(y)} vectors; give one for each")
+    if len(set(groups)) < 2:
+        raise ValueError(f"all vectors are of group {groups[0]}; at least two groups are needed to hold one out")
+    return groups
 
 
 def _out_of_fold(model, x, y, folds) -> float:
@@ -117,6 +134,14 @@ def _sets(x, y, k: int = 1):
             f"sets of {len(x)} and {len(y)} ECGs are too small; more than {k} of each are needed"
         )
     return x, y
+
+
+def _centred(x, y, k: int = 1):
+    x, y = _sets(x, y, k)
+    middle = x.mean(0)
+    same = x is y
+    x = x - middle
+    return x, x if same else y - middle
 
 
 def _radius(x_NxD, k: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from ttecg.evaluate import report
 from ttecg.evaluate.auroc import interval, patient_draws, weighted_auroc
 from ttecg.train.noise_detector import KINDS, noised
 
-DETECTORS = {"autoencoder": "distance", "rhythm": "rhythm"}
+DETECTORS = {"autoencoder": "noise", "rhythm": "rhythm"}
 
 
 def evaluate(

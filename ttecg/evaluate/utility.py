@@ -80,8 +80,8 @@ def evaluate(
     few_copies: int = 8,
     recipe: ClassifierTraining | None = None,
 ) -> list[dict]:
-    """Prints the table and writes utility.json, utility.png and results.jsonl to `out`; what is there is not made or
-    trained again. shares: of synthetic to real records. few: shares of the real records that are labelled, of which
+    """Prints the table and writes utility.json, utility.png and results.jsonl to `out`; what is there is not made
+    again. shares: of synthetic to real records. few: shares of the real records that are labelled, of which
     `few_copies` synthetic ones are made each. Returns the rows."""
     from ttecg.loading import load
 
@@ -157,7 +157,7 @@ def few_records(target_NxL, train, share: float, seed: int = 0) -> np.ndarray:
 
 
 def _pool(out, records, data, group, maker, recipe, shares, subsets, few_copies) -> Pool:
-    """Copies of training records' reports for the largest share, more of the few labelled ones, one of test records'."""
+    """Copies made of training records' reports for the largest share, more of the few, one of test records'."""
     copies = {int(r): int(np.ceil(max((*shares, 1.0)))) for r in group.train}
     for some in subsets.values():
         copies |= {int(r): max(copies[int(r)], few_copies) for r in some}

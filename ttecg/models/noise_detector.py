@@ -17,6 +17,7 @@ from flax import nnx
 from ttecg.models.layers import Buffer, Conv1d, Upsample2
 
 QUANTILES = 101
+LEAD = 5  # numbers that are said of a whole lead
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +66,8 @@ class NoiseDetector(nnx.Module):
         self.mean, self.spread = Buffer(jnp.zeros(features)), Buffer(jnp.ones(features))
         self.centres = Buffer(jnp.zeros((c.clusters, features)))
         self.precision = Buffer(jnp.tile(jnp.eye(features), (c.clusters, 1, 1)))
+        # of what is said of a whole lead, and of a whole record
+        self.lead_mean, self.lead_spread = Buffer(jnp.zeros(LEAD)), Buffer(jnp.ones(LEAD))
         self.quantiles = Buffer(jnp.linspace(0.0, 1.0, QUANTILES))
         self.rhythm_mean, self.rhythm_spread = Buffer(jnp.zeros(c.rhythm)), Buffer(jnp.ones(c.rhythm))
         self.rhythm_weight, self.rhythm_bias = Buffer(jnp.zeros(c.rhythm)), Buffer(jnp.zeros(()))
@@ -95,11 +98,30 @@ class NoiseDetector(nnx.Module):
         drift = [(ends[0] + ends[1]) / 2, ends[1] - ends[0]]
         return jnp.concatenate([codes, jnp.stack([*sizes, *drift], -1)], -1)
 
-    def distances(self, piece_BxT):
-        """(B,) Mahalanobis distance to the nearest cluster."""
-        x = (self.features(piece_BxT) - self.mean[...]) / self.spread[...]
-        away = x[:, None] - self.centres[...]
-        return jnp.sqrt(jnp.einsum("bkf,kfg,bkg->bk", away, self.precision[...], away)).min(-1)
+    def leads(self, piece_BxLxPxT):
+        """(B, L, 5) of leads cut into P pieces: means of the logarithm of the pieces' Mahalanobis distance to the
+        nearest cluster and of both errors; logarithms of how the level varies and how steep it is."""
+        shape = piece_BxLxPxT.shape[:3]
+        x = self.features(piece_BxLxPxT.reshape(-1, piece_BxLxPxT.shape[-1]))
+        z = (x - self.mean[...]) / self.spread[...]
+        away = z[:, None] - self.centres[...]
+        distance = jnp.einsum("bkf,kfg,bkg->bk", away, self.precision[...], away).min(-1)
+        distance, x = 0.5 * jnp.log(distance + 1e-6).reshape(shape), x.reshape(*shape, -1)
+        level, slope = x[..., -2], x[..., -1]
+        return jnp.stack(
+            [
+                distance.mean(-1),
+                x[..., -4].mean(-1),
+                x[..., -3].mean(-1),
+                jnp.log(level.std(-1) + 1e-3),
+                jnp.log(jnp.abs(slope).mean(-1) + 1e-3),
+            ],
+            -1,
+        )
+
+    def noise(self, piece_BxLxPxT):
+        """(B, L) how noisy each lead is: the largest of its five numbers, in standard deviations of training leads."""
+        return ((self.leads(piece_BxLxPxT) - self.lead_mean[...]) / self.lead_spread[...]).max(-1)
 
     def rhythm(self, features_BxF):
         """(B,) logits that the rhythm seen is one of noise."""

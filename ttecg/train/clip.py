@@ -1,7 +1,7 @@
 """Trains the CLIP pair of ECGs and reports: `ttecg train clip --config configs/clip_base.py --workdir runs/clip`.
 
 Texts that say the same are no negatives of each other: all pairs of a batch whose phrases agree are right, and share
-the target. A record without a report is described by its labels.
+the target. A record without a report teaches labels only.
 """
 
 import dataclasses
@@ -14,11 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ttecg.data import augment, batches
-from ttecg.data.findings import PHRASE_OF_SCP
 from ttecg.data.prompt import Prompt, PromptEncoder
-from ttecg.data.reports import NOTHING, from_scp, phrases
+from ttecg.data.reports import NOTHING, phrases
 from ttecg.data.statements import label_names, targets
-from ttecg.ecg import ECG, INDEPENDENT
+from ttecg.ecg import INDEPENDENT
 from ttecg.evaluate.retrieval import retrieval
 from ttecg.models.clip import LARGEST_LOG_SCALE, ClipConfig
 from ttecg.models.functional import Functional
@@ -48,9 +47,8 @@ class ClipTraining:
     crop: int = 800
     noise: float = 0.1
     hide: float = 0.1
-    # probabilities: a text loses some of its phrases; the labels' text stands for the report's
+    # probability that a text loses some of its phrases
     omit: float = 0.3
-    statements: float = 0.3
     # validation records to score, of each source
     validation: int = 1000
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-3, warmup=50, weight_decay=0.05)
@@ -60,7 +58,7 @@ class ClipTraining:
         label_names(self.labels)
         for name, low, high in (
             ("label_loss", 0, np.inf), ("crop", 16, np.inf), ("noise", 0, np.inf), ("hide", 0, 0.9),
-            ("omit", 0, 1), ("statements", 0, 1), ("validation", 2, np.inf),
+            ("omit", 0, 1), ("validation", 2, np.inf),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must be between {low} and {high}, got {getattr(self, name)}")
@@ -99,14 +97,6 @@ def spoken(report: str) -> str:
     return ". ".join(phrases(report)) or NOTHING
 
 
-def texts_of(ecg: ECG) -> tuple[str, str]:
-    """What the report says and what the labels (SCP codes) do; "" where there is none."""
-    likelihoods = ecg.info.get("likelihoods") or (100.0,) * len(ecg.labels)
-    codes = {code: p for code, p in zip(ecg.labels, likelihoods) if code in PHRASE_OF_SCP}
-    coded = from_scp(codes) if codes else NOTHING
-    return spoken(ecg.report), "" if coded == NOTHING else coded
-
-
 def _held_out(sources, config: ClipTraining):
     """([(T, 8)], [text]) of the validation records that have a report."""
     signals, texts = [], []
@@ -126,11 +116,10 @@ def _row_maker(config: ClipTraining, encoder: PromptEncoder, names, sources, mix
     def example(source: int, record: int):
         ecg = sources[source][record]
         signal = prepare_signal(ecg, config.model.resnet).astype(np.float16)
-        return signal, texts_of(ecg), targets(ecg.labels, names)
+        return signal, spoken(ecg.report), targets(ecg.labels, names)
 
     def row(rng: np.random.Generator) -> dict:
-        signal, (reported, coded), target = example(*mixture.draw(rng))
-        text = coded if coded and (not reported or rng.random() < config.statements) else reported
+        signal, text, target = example(*mixture.draw(rng))
         if text and rng.random() < config.omit:
             text = fewer(text, rng)
         ids = encoder.padded([Prompt(text)], config.model.length)[0]

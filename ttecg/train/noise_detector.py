@@ -164,10 +164,17 @@ def fit(functional: Functional, params: dict, ecgs: list[ECG], config: NoiseDete
     }
     buffers |= _rhythm(ecgs, config, rng)
     buffers = {k: np.asarray(v, np.float32) for k, v in buffers.items()}
-    first = quality.NoiseDetector("", model, functional, params, buffers)
-    distances = [first.scores(e, rhythm=False)["distance"] for e in ecgs]
-    quantiles = np.quantile(distances, np.linspace(0, 1, QUANTILES))
+    cut = [quality.pieces(quality.prepare(e, INDEPENDENT, model), model.piece) for e in ecgs]
+    told = np.concatenate([_leads(functional, params, buffers, c[None])[0] for c in cut])
+    buffers |= {"lead_mean": told.mean(0), "lead_spread": told.std(0) + 1e-6}
+    noise = ((told - buffers["lead_mean"]) / buffers["lead_spread"]).max(-1)
+    quantiles = np.quantile(noise.reshape(len(ecgs), -1).mean(1), np.linspace(0, 1, QUANTILES))
     return buffers | {"quantiles": np.maximum.accumulate(quantiles).astype(np.float32)}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _leads(functional, params, buffers, pieces):
+    return functional.merge(params, buffers).leads(pieces)
 
 
 def _rhythm(ecgs: list[ECG], config: NoiseDetectorTraining, rng: np.random.Generator) -> dict:

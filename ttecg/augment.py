@@ -1,0 +1,406 @@
+"""Synthetic ECGs for scarce classes of a set, filtered, as a set to train on: `ttecg augment`.
+
+Prompts are the reports of real training records of the class, with their age and sex; a record's labels are those of
+the synthetic ECGs made of it. An ECG is kept where nothing is wrong with it as a signal and the classifier sees the
+class in it as clearly as in four of five real records of the class.
+
+Work is done in blocks of requests. A block's content follows from (seed, class, block) alone and is written in one
+piece, so an interrupted run goes on with the next block, several processes do different blocks, and the result is the
+same. Blocks lie in a hidden folder beside `out` until the set is put together.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import numpy as np
+from tqdm import tqdm
+
+from ttecg.data.builder import RecordBuilder
+from ttecg.data.dataset import describe, open_dataset
+from ttecg.data.prepare import FORMAT, SPEC, collect, damaged_files
+from ttecg.data.prepare import run as run_builder
+from ttecg.data.staged import staged_folder
+from ttecg.data.statements import LABEL_SETS, label_names, statements, targets
+from ttecg.ecg import INDEPENDENT, to_twelve
+from ttecg.evaluate import report
+from ttecg.train.config import write_text
+
+BLOCK = 32  # requests
+_TRIES = 5  # requests for every ECG that is wanted, at most
+_PASS = 0.2  # share of real records of a class that the classifier's threshold would refuse
+_CALIBRATED = 200  # real records of a class that the threshold is taken from, at most
+_CLASS_SPAN = 10_000_000  # sample numbers set aside for a class
+_PLAN, PROVENANCE = "plan.json", "provenance.jsonl"
+REASONS = ("fault", "noise", "class")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be made; the same plan gives the same set. wanted: {class: number}; models and filters by name and
+    hash ("" for none); thresholds: {class: least probability}."""
+
+    data: str
+    records: dict
+    wanted: dict[str, int]
+    seed: int
+    model: tuple[str, str]
+    classifier: tuple[str, str]
+    quality: tuple[str, str]
+    thresholds: dict[str, float]
+
+
+def augment(
+    data,
+    out,
+    labels=("superclass",),
+    *,
+    target_count: int = 0,
+    balance: bool = False,
+    model="demo",
+    classifier="classifier",
+    quality="quality",
+    seed: int = 0,
+    processes: int = 1,
+) -> list[dict]:
+    """Writes a prepared set with a train split of synthetic ECGs to `out`, with provenance.jsonl in it, a line for each
+    ECG. target_count: so many records of each class, with the real ones; balance: as many as the largest class has.
+    classifier, quality: "" for no such filter. Prints and returns a row for each class.
+
+    ValueError: no such label, no record of a class has a report, `out` is something else."""
+    records, names = open_dataset(data, "train"), class_names(labels)
+    told = told_labels(records, names)
+    wanted = _wanted(told, names, target_count, balance)
+    tools = Tools(str(model), str(classifier), str(quality))
+    plan = _plan(data, records, told, names, wanted, tools, seed)
+    out = pathlib.Path(out)
+    if _complete(out, plan):
+        print(f"{out}: this set is there already, complete")
+        return []
+    work = out.absolute().with_name(f".{out.name}.augment")
+    _open_work(work, plan)
+    rows = []
+    with _pool(tools, data, plan, names, processes) as run_blocks:
+        for number, name in enumerate(wanted):
+            real = int((told[:, names.index(name)] == 1).sum())
+            rows.append(_make_class(work, plan, number, name, run_blocks, processes, real))
+    _assemble(work, out, plan, wanted)
+    shutil.rmtree(work)
+    print(f"\n{describe(out)['records']['train']} synthetic ECGs in {out}\n{report.table(rows)}")
+    for row in rows:
+        if row["kept"] < row["wanted"]:
+            print(
+                f"{row['class']}: {row['wanted'] - row['kept']} short after {_TRIES} tries for each; see the refusals"
+            )
+    return rows
+
+
+def class_names(labels) -> tuple[str, ...]:
+    """Names of label sets and single labels, each once. ValueError for one that is neither."""
+    single = {*label_names(LABEL_SETS), *statements()}
+    found: list[str] = []
+    for label in labels:
+        if label not in LABEL_SETS and label not in single:
+            raise ValueError(f"--labels {label}: neither a label nor one of the sets {', '.join(LABEL_SETS)}")
+        found += label_names((label,)) if label in LABEL_SETS else (label,)
+    if not found:
+        raise ValueError("--labels: name a label set or labels")
+    return tuple(dict.fromkeys(found))
+
+
+def told_labels(records, names) -> np.ndarray:
+    """(N, L) 1, 0, NaN; 0 for records without a report, which cannot be asked for."""
+    rows = []
+    for ecg in tqdm(
+        (records[i] for i in range(len(records))), total=len(records), desc="labels", disable=None
+    ):
+        target = targets(ecg.labels, names)
+        rows.append(target if any(map(str.isalnum, ecg.report or "")) else np.zeros_like(target))
+    return np.stack(rows)
+
+
+def _wanted(told_NxL, names, target_count: int, balance: bool) -> dict[str, int]:
+    count = {name: int((told_NxL[:, i] == 1).sum()) for i, name in enumerate(names)}
+    there = {name: n for name, n in count.items() if n}
+    seen = ", ".join(f"{name} {n}" for name, n in sorted(there.items(), key=lambda c: c[1]))
+    if not there:
+        raise ValueError(f"no training record with a report has a label of {', '.join(names)}")
+    if bool(target_count) == balance:
+        raise ValueError(
+            f"give one of --target-count N and --balance; training records with a report: {seen}"
+        )
+    goal = max(there.values()) if balance else target_count
+    wanted = {name: goal - n for name, n in sorted(there.items(), key=lambda c: (c[1], c[0])) if n < goal}
+    if not wanted:
+        raise ValueError(f"every class has {goal} records or more already ({seen}); nothing is to be made")
+    if max(wanted.values()) * _TRIES > _CLASS_SPAN:
+        raise ValueError(f"at most {_CLASS_SPAN // _TRIES} ECGs can be made of a class in one run")
+    return wanted
+
+
+@dataclasses.dataclass(frozen=True)
+class Tools:
+    """Names of the models; each process loads them for itself, once."""
+
+    model: str
+    classifier: str
+    quality: str
+
+    @functools.cached_property
+    def maker(self):
+        from ttecg.loading import load
+
+        found = load(self.model)
+        if not hasattr(found, "generate_many"):
+            raise ValueError(
+                f"{self.model} makes no ECGs from reports; give a text-to-ECG bundle such as demo"
+            )
+        return found
+
+    @functools.cached_property
+    def judge(self):
+        from ttecg import encoders
+
+        found = encoders.load(self.classifier)
+        if found.kind != "classifier":
+            raise ValueError(f"{self.classifier} is a {found.kind} model; a classifier is needed")
+        return found
+
+    @functools.cached_property
+    def detector(self):
+        from ttecg.quality import load
+
+        return load(self.quality)
+
+
+def _plan(data, records, told, names, wanted, tools: Tools, seed: int) -> Plan:
+    thresholds = {}
+    if tools.classifier:
+        unknown = [name for name in wanted if name not in tools.judge.names]
+        if unknown:
+            raise ValueError(
+                f"{tools.classifier} does not tell {unknown[0]}; give another --classifier, or --classifier '' for none"
+            )
+        for name in wanted:
+            mine = np.flatnonzero(told[:, names.index(name)] == 1)[:_CALIBRATED]
+            seen = tools.judge.probabilities(records[int(i)] for i in mine)[:, tools.judge.names.index(name)]
+            thresholds[name] = float(np.quantile(seen, _PASS))
+    return Plan(
+        data=describe(data)["rows"],
+        records={k: int(v) for k, v in describe(data)["records"].items()},
+        wanted=wanted,
+        seed=seed,
+        model=(tools.maker.name, tools.maker.hash),
+        classifier=(tools.classifier, tools.judge.hash if tools.classifier else ""),
+        quality=(tools.quality, tools.detector.hash if tools.quality else ""),
+        thresholds=thresholds,
+    )
+
+
+def _complete(out: pathlib.Path, plan: Plan) -> bool:
+    """Whether the set is there; ValueError where something else is."""
+    if not out.exists():
+        return False
+    about = describe(out) if (out / SPEC).is_file() else {}
+    if about.get("rows") != _fingerprint(plan):
+        raise ValueError(f"--out {out} exists and is not what this command makes; give another --out")
+    if damaged_files(out, about):
+        raise ValueError(f"{out}: is this set, but damaged; delete it and make it again")
+    return True
+
+
+def _fingerprint(plan: Plan) -> str:
+    return hashlib.sha256(_text(plan).encode()).hexdigest()[:16]
+
+
+def _text(plan: Plan) -> str:
+    return json.dumps(dataclasses.asdict(plan), indent=1, sort_keys=True)
+
+
+def _open_work(work: pathlib.Path, plan: Plan):
+    work.mkdir(parents=True, exist_ok=True)
+    file = work / _PLAN
+    if file.exists() and file.read_text() != _text(plan):
+        raise ValueError(
+            f"{work} holds blocks of another run for this --out; delete it, or give another --out"
+        )
+    write_text(file, _text(plan))
+
+
+@contextlib.contextmanager
+def _pool(tools: Tools, data, plan: Plan, names, processes: int):
+    """A function from blocks to their results, in this process or in several."""
+    if processes == 1:
+        _start(tools, data, plan, names)
+        yield lambda blocks: map(_block, blocks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, _start, (tools, data, plan, names)) as pool:
+        yield lambda blocks: pool.imap(_block, blocks)
+
+
+_worker: dict = {}  # what `_start` gave this process
+
+
+def _start(tools: Tools, data, plan: Plan, names):
+    records = open_dataset(data, "train")
+    _worker.update(tools=tools, records=records, plan=plan, told=told_labels(records, names), names=names)
+
+
+def _make_class(work, plan: Plan, number: int, name: str, run_blocks, processes: int, real: int) -> dict:
+    """Blocks until enough ECGs are kept or every try is used up. A row for the table."""
+    wanted, kept, asked, refused = plan.wanted[name], 0, 0, dict.fromkeys(REASONS, 0)
+    last = -(-wanted * _TRIES // BLOCK)
+    with tqdm(total=wanted, desc=name, unit="ECG", disable=None) as bar:
+        block = 0
+        while kept < wanted and block < last:
+            wave = range(block, min(block + processes, last))
+            todo = [(str(work), number, name, b) for b in wave if not _file(work, number, b).exists()]
+            for _ in run_blocks(todo):
+                pass
+            for b in wave:
+                if kept < wanted:
+                    lines = _lines(_file(work, number, b))
+                    kept += sum(not line["refused"] for line in lines)
+                    asked += len(lines)
+                    for line in lines:
+                        for reason in line["refused"][:1]:
+                            refused[reason] += 1
+                    bar.update(min(kept, wanted) - bar.n)
+            block = wave.stop
+    row = {"class": name, "recorded": real, "wanted": wanted, "kept": min(kept, wanted), "asked": asked}
+    return row | {f"refused: {k}": v for k, v in refused.items()} | {"refusal rate": 1 - kept / max(asked, 1)}
+
+
+def _file(work, number: int, block: int) -> pathlib.Path:
+    return pathlib.Path(work) / f"{number:03d}-{block:06d}.npz"
+
+
+def _block(task) -> None:
+    """Makes, judges and writes one block: the kept signals, and a line for every request."""
+    work, number, name, block = task
+    tools, plan = _worker["tools"], _worker["plan"]
+    sources = np.flatnonzero(_worker["told"][:, _worker["names"].index(name)] == 1)
+    sources = np.random.default_rng((plan.seed, number)).permutation(sources)
+    places = [int(sources[k % len(sources)]) for k in range(block * BLOCK, (block + 1) * BLOCK)]
+    real = [_worker["records"][i] for i in places]
+    from ttecg.evaluate.generation import prompt_of
+
+    first = number * _CLASS_SPAN + block * BLOCK
+    asked = [(prompt_of(e), (plan.seed, first + i)) for i, e in enumerate(real)]
+    made = list(tools.maker.generate_many(asked))
+    chance = [None] * len(made)
+    if tools.classifier:
+        chance = tools.judge.probabilities(made)[:, tools.judge.names.index(name)]
+    lines, kept = [], []
+    for i, (ecg, source, p) in enumerate(zip(made, real, chance)):
+        noise = tools.detector.scores(ecg, rhythm=False)["record"] if tools.quality else None
+        refused = _refusals(ecg, plan, name, p, noise)
+        lines.append({
+            "class": name, "refused": refused, "prompt": ecg.info["prompt"], "report": source.report,
+            "age": source.age, "sex": source.sex, "labels": list(source.labels),
+            "patient_id": source.info["patient_id"], "source": source.id, "seed": plan.seed, "index": first + i,
+            "model": plan.model[0], "model_hash": plan.model[1],
+            "probability": None if p is None else round(float(p), 4),
+            "noise": None if noise is None else round(noise, 4),
+        })  # fmt: skip
+        if not refused:
+            kept.append(np.rint(ecg.select(INDEPENDENT).signal * 1000).astype(np.int16))
+    file = _file(work, number, block)
+    scratch = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npz")
+    signal = np.stack(kept) if kept else np.zeros((0, 0, 8), np.int16)
+    np.savez_compressed(scratch, signal=signal, rate=made[0].rate, lines=json.dumps(lines))
+    os.replace(scratch, file)
+
+
+def _refusals(ecg, plan: Plan, name: str, probability, noise) -> list[str]:
+    from ttecg.evaluate.adherence import faults
+    from ttecg.quality import NOISY
+
+    found = ["fault"] if faults(ecg) else []
+    found += ["noise"] if noise is not None and noise >= NOISY else []
+    return found + (["class"] if probability is not None and probability < plan.thresholds[name] else [])
+
+
+def _lines(file: pathlib.Path) -> list[dict]:
+    with np.load(file, allow_pickle=False) as stored:
+        return json.loads(str(stored["lines"]))
+
+
+def _kept(work, wanted: dict[str, int]) -> Iterator[tuple[np.ndarray, float, dict]]:
+    """(signal (T, 8) int16 microvolts, rate, line) of every ECG of the set, block by block."""
+    for number, name in enumerate(wanted):
+        count = 0
+        for file in sorted(work.glob(f"{number:03d}-??????.npz")):
+            with np.load(file, allow_pickle=False) as stored:
+                lines = [line for line in json.loads(str(stored["lines"])) if not line["refused"]]
+                for x, line in zip(stored["signal"], lines):
+                    if count < wanted[name]:
+                        count += 1
+                        yield x, float(stored["rate"]), line | {"id": f"synthetic-{name}-{count:07d}"}
+
+
+class Augmented(RecordBuilder):
+    """Synthetic ECGs made by `ttecg augment`."""
+
+    def __init__(self, *, work, wanted, **kwargs):
+        super().__init__(**kwargs)
+        self.work, self.wanted = work, wanted
+
+    def _split_generators(self, dl_manager):
+        del dl_manager
+        return {"train": self._generate_examples(None)}
+
+    def _generate_examples(self, rows):
+        for number, (eight, rate, line) in enumerate(_kept(self.work, self.wanted)):
+            twelve = to_twelve(eight.astype(np.float64))
+            yield (
+                number,
+                {
+                    "signal": np.clip(np.rint(twelve), -32767, 32767).astype(np.int16),
+                    "rate": np.float32(rate),
+                    "id": line["id"],
+                    "age": np.float32(np.nan if line["age"] is None else line["age"]),
+                    "sex": line["sex"] or "",
+                    "report": line["report"],
+                    "labels": line["labels"],
+                    "likelihoods": [100.0] * len(line["labels"]),
+                    "patient_id": line["patient_id"] or "",
+                    "fold": 1,
+                },
+            )
+
+
+def _assemble(work: pathlib.Path, out: pathlib.Path, plan: Plan, wanted: dict[str, int]):
+    if not any(True for _ in _kept(work, wanted)):
+        raise ValueError(
+            "the filters kept no ECG at all; try another --model, or --classifier '' and --quality '' to go without"
+        )
+    with staged_folder(out) as folder:
+        builder = Augmented(work=work, wanted=wanted, data_dir=folder / "tfds")
+        run_builder(builder)
+        held = collect(builder, folder)
+        with (folder / PROVENANCE).open("w", encoding="utf-8") as file:
+            for _, _, line in _kept(work, wanted):
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        for name in ("skipped.csv", "flagged.csv"):
+            (folder / name).write_text("id,reason\n", encoding="utf-8")
+        about = {
+            "format": FORMAT, "name": "augment", "rate": 500.0, "skip_bad": False, "checksum": True,
+            "rows": _fingerprint(plan), "records": held["records"], "skipped": 0, "flagged": 0,
+            "synthetic": dataclasses.asdict(plan), "files": held["files"],
+        }  # fmt: skip
+        (folder / SPEC).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def read_provenance(path) -> list[dict]:
+    """A line for each ECG of a set that `augment` made, in the order of the set."""
+    text = (pathlib.Path(path) / PROVENANCE).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
