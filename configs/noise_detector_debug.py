@@ -9,7 +9,7 @@ from ttecg.train.noise_detector import NoiseDetectorTraining
 from ttecg.train.state import OptimizerConfig
 
 config = NoiseDetectorTraining(
-    model=NoiseDetectorConfig(widths=(8, 8), code=4, clusters=2),
+    model=NoiseDetectorConfig(widths=(8, 8), code=2, clusters=2),
     sources=("simulator:32",),
     fitted=20,
     validation=4,

@@ -1,5 +1,7 @@
 """The sizes of Oh et al. 2022 (arXiv 2203.06889): 5 s at 500 Hz, a stem of four layers of 256, a transformer of twelve
-layers of 768. They give it twelve leads, of which four are sums of others; here it sees eight.
+layers of 768. Departures: they give it twelve leads, of which four are sums of others, here it sees eight; their stem
+has kernels of 2, ours of 4; their positions are convolutions, ours rotary. Their spans start at .065 of the frames and
+overlap, which hides about .48 of them; `hidden` counts the latter.
 
 ttecg train wav2vec --config configs/wav2vec_paper.py --workdir runs/encoder-paper --set 'sources=["data/ptbxl"]'
 """
@@ -22,7 +24,7 @@ config = Wav2VecTraining(
         compared=256,
     ),
     segment=2496,
-    hidden=0.65,
+    hidden=0.48,
     span=10,
     negatives=100,
     temperature=0.1,

@@ -301,7 +301,7 @@ def _block(task) -> None:
         chance = tools.judge.probabilities(made)[:, tools.judge.names.index(name)]
     lines, kept = [], []
     for i, (ecg, source, p) in enumerate(zip(made, real, chance)):
-        noise = tools.detector.scores(ecg, rhythm=False)["record"] if tools.quality else None
+        noise = tools.detector.scores(ecg)["record"] if tools.quality else None
         refused = _refusals(ecg, plan, name, p, noise)
         lines.append({
             "class": name, "refused": refused, "prompt": ecg.info["prompt"], "report": source.report,

@@ -1,10 +1,13 @@
 """How noisy a recording is: `ttecg.quality.load().scores(ecg)`.
 
-    detector = load("quality")  # ships; a bundle; a work directory of `ttecg train noise-detector`
+    detector = load("quality")  # ships; or a bundle's folder, or a work directory of `ttecg train noise-detector`
     detector.scores(ecg)["record"]  # 0 to 1: the share of training records that are less noisy
+    detector.noisy(ecg)  # noisier than 99 of 100 of them
 
-Works on any of the eight independent leads, of any rate and length from 3 s. Nothing is trained on noise but the
-second detector ("rhythm"), which learns from noise added to clean recordings.
+Takes any of the eight independent leads, at any rate, from 3 s up; voltages may be lost, for levels are shares of each
+lead's spread. A lead that is flat, or holds a NaN, is of no use and counts as the noisiest.
+
+Axes: T time, L lead, P piece, F feature.
 """
 
 import dataclasses
@@ -16,17 +19,20 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from ttecg import bundle
-from ttecg.data.beat_template import lead_peaks
 from ttecg.data.beats import r_peaks
 from ttecg.ecg import ECG, INDEPENDENT
 from ttecg.models.functional import Functional
-from ttecg.models.noise_detector import QUANTILES, NoiseDetectorConfig
+from ttecg.models.noise_detector import HRV, QUANTILES, NoiseDetectorConfig
 from ttecg.train.config import from_dict
 
 KIND = "quality"
-FITTED = "detector.safetensors"  # in a work directory: the weights with both second stages
-NOISY = 0.99  # noisier than 99 of 100 training records
-_SHORTEST_S, _NEAR_S, _FLAT = 3.0, 0.075, 1e-6  # s, s, mV
+FITTED = "detector.safetensors"  # in a work directory: the autoencoder with both second stages
+NOISY = 0.99
+_SHORTEST_S = 3.0
+_FLAT = 1e-3  # mV: a lead with less between its lowest and its highest sample
+_UNUSABLE = 6.0  # distance of a lead that is of no use: more than noise reaches
+_HEIGHTS = (0.15, 0.3, 0.5, 0.7)  # of a lead's 99th percentile, that the simple detectors take for a beat
+_HRV_RATE, _NEAR, _REACH = 250.0, 18, 12  # samples per second; samples that peaks may be apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,108 +50,142 @@ class NoiseDetector:
         """Of weights and config."""
         return bundle.digest(self.params | self.buffers, dataclasses.asdict(self.config))
 
-    def scores(self, ecg: ECG, rhythm: bool = True) -> dict:
-        """ "leads": {lead: distance of its pieces, the upper quartile}; "distance": their mean over leads; "record":
-        the share of training records whose distance is less, 0 to 1; "rhythm": probability that what the R peaks say
-        is noise (left out unless asked). ValueError where no independent lead is there, or under 3 s."""
-        leads = [lead for lead in INDEPENDENT if lead in ecg.leads]
-        if not leads:
-            raise ValueError(f"{ecg.id or 'ECG'}: has none of {', '.join(INDEPENDENT)}")
-        x = prepare(ecg, leads, self.config)
-        cut = pieces(x, self.config.piece)[None]
-        of_leads = np.asarray(_noise(self.functional, self.params, self.buffers, cut))[0]
+    def scores(self, ecg: ECG) -> dict:
+        """How noisy, by both detectors.
+
+        "leads": names; "lead": (L,) and "record": shares of the training records' leads, and of these records, that are
+        less noisy, 0 to 1; "distance": what "record" is the quantile of, which has no upper end; "hrv": 0 to 1,
+        whether what the R peaks say is noise. ValueError for less than 3 s, or none of the eight leads."""
+        of_leads = self.distances(ecg)
         whole = float(of_leads.mean())
-        known = np.asarray(self.buffers["quantiles"])
-        found = {
-            "leads": dict(zip(leads, map(float, of_leads))),
-            "noise": whole,
-            "record": float(np.interp(whole, known, np.linspace(0, 1, QUANTILES))),
+        return {
+            "leads": usable_leads(ecg),
+            "lead": self._share(of_leads, "lead_quantiles"),
+            "record": float(self._share(whole, "record_quantiles")),
+            "distance": whole,
+            "hrv": self.hrv(ecg),
         }
-        if rhythm:
-            seen = rhythm_features(ecg.select(leads))
-            logit = _rhythm(self.functional, self.params, self.buffers, seen[None])[0]
-            found["rhythm"] = float(1 / (1 + np.exp(-logit)))
-        return found
 
     def noisy(self, ecg: ECG) -> bool:
-        """Whether it is noisier than 99 of 100 training records."""
-        return self.scores(ecg, rhythm=False)["record"] >= NOISY
+        """Whether the first detector finds it noisier than 99 of 100 training records."""
+        return bool(self._share(self.distances(ecg).mean(), "record_quantiles") >= NOISY)
+
+    def distances(self, ecg: ECG) -> np.ndarray:
+        """(L,) of each lead, in the order of `usable_leads`: the mean over pieces of the logarithm of the distance, so
+        that neither a single piece decides nor how far noise drives it."""
+        pieces_PxLxT, outside_PxLx2, usable = prepare(ecg, self.config)
+        count, leads = pieces_PxLxT.shape[:2]
+        room = (
+            -(-count * leads // 64) * 64 - count * leads
+        )  # one program for recordings of about the same length
+        x = np.pad(pieces_PxLxT.reshape(count * leads, -1), ((0, room), (0, 0)))
+        outside = np.pad(outside_PxLx2.reshape(-1, 2), ((0, room), (0, 0)))
+        found = np.asarray(_distances(self.functional, self.params, self.buffers, x, outside))
+        of_leads = np.log(found[: count * leads].reshape(count, leads) + 0.1).mean(0)
+        return np.where(usable, np.minimum(of_leads, _UNUSABLE), _UNUSABLE)
+
+    def hrv(self, ecg: ECG) -> float:
+        """The second detector: 0 to 1."""
+        logit = float(_hrv(self.functional, self.params, self.buffers, hrv_features(ecg)[None])[0])
+        return 1 / (1 + float(np.exp(-logit)))
+
+    def _share(self, distance, name: str):
+        return np.interp(distance, np.asarray(self.buffers[name]), np.linspace(0, 1, QUANTILES))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _noise(functional, params, buffers, piece_BxLxPxT):
-    return functional.merge(params, buffers).noise(piece_BxLxPxT)
+def _distances(functional, params, buffers, piece_BxT, outside_Bx2):
+    return functional.merge(params, buffers).distances(piece_BxT, outside_Bx2)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _rhythm(functional, params, buffers, features):
-    return functional.merge(params, buffers).rhythm(features)
+def _hrv(functional, params, buffers, features_BxF):
+    return functional.merge(params, buffers).hrv(features_BxF)
 
 
-def prepare(ecg: ECG, leads, config: NoiseDetectorConfig) -> np.ndarray:
-    """(T, L) as the detector sees it: each lead with mean 0 and spread 1, a flat one zero; NaN counts as 0."""
+def usable_leads(ecg: ECG) -> tuple[str, ...]:
+    """Those of the eight independent leads that are there. ValueError where none is, or the recording is too short."""
+    leads = tuple(lead for lead in INDEPENDENT if lead in ecg.leads)
+    if not leads:
+        raise ValueError(
+            f"{ecg.id or 'ECG'}: signal quality needs one of {', '.join(INDEPENDENT)}; it has {', '.join(ecg.leads)}"
+        )
     if ecg.duration < _SHORTEST_S:
         raise ValueError(f"{ecg.id or 'ECG'}: {ecg.duration:.3g} s; at least {_SHORTEST_S:g} s are needed")
-    ecg = ecg.replace(signal=np.nan_to_num(ecg.signal)).select(leads).resample(config.rate)
-    x = ecg.bandpass(config.band[0], min(config.band[1], 0.45 * config.rate), order=2).signal
-    x = x - x.mean(0)
-    spread = x.std(0)
-    return np.where(spread > _FLAT, x / np.where(spread > _FLAT, spread, 1.0), 0.0).astype(np.float32)
+    return leads
 
 
-def pieces(x_TxL: np.ndarray, samples: int) -> np.ndarray:
-    """(L, P, samples) that cover the signal, overlapping by half."""
-    starts = np.unique(
-        np.linspace(0, len(x_TxL) - samples, max(1, round(2 * len(x_TxL) / samples) - 1)).astype(int)
-    )
-    return np.stack([x_TxL[s : s + samples].T for s in starts], axis=1)
+def prepare(ecg: ECG, config: NoiseDetectorConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pieces of the leads in the autoencoder's band (P, L, T) mV, float32; the spread of what lies below and above
+    that band in each piece (P, L, 2) mV; and which leads are neither flat nor hold a NaN (L,)."""
+    ecg = ecg.select(usable_leads(ecg))
+    usable = np.isfinite(ecg.signal).all(0) & (np.ptp(np.nan_to_num(ecg.signal), axis=0) > _FLAT)
+    ecg = ecg.replace(signal=np.where(usable, np.nan_to_num(ecg.signal), 0.0)).resample(config.fast_rate)
+    middle = ecg.bandpass(*config.band)
+    fast = ecg.bandpass(*config.fast_band).signal
+    slow = ecg.signal - ecg.signal.mean(0) - ecg.bandpass(config.band[0], config.fast_band[1]).signal
+    middle, ratio = middle.resample(config.rate).signal, config.fast_rate / config.rate
+    cut, outside = [], []
+    for start in starts(len(middle), config.piece):
+        here = slice(round(start * ratio), round((start + config.piece) * ratio))
+        cut.append(middle[start : start + config.piece].T)
+        outside.append(np.stack([slow[here].std(0), fast[here].std(0)], -1))
+    return np.array(cut, np.float32), np.array(outside, np.float32), usable
 
 
-def rhythm_features(ecg: ECG) -> np.ndarray:
-    """(28,) what R peaks say, of a careful detector on all leads together and on each alone, and of a simple one that
-    noise throws off the track: rate, variation and successive differences of RR, agreement of the detectors; mean and
-    extremes over leads; and the squares."""
-    quick = ecg.replace(signal=np.nan_to_num(ecg.signal)).resample(250.0)
-    rate, x, near = quick.rate, quick.signal, _NEAR_S * 250.0
-    peaks = r_peaks(quick)
-    careful = [lead_peaks(x[:, i], lead, rate) for i, lead in enumerate(quick.leads)]
-    simple = [simple_peaks(lead, rate) for lead in x.T]
-    careful_f1, simple_f1 = (np.array([f1(peaks, p, near) for p in some]) for some in (careful, simple))
-    told = np.array([_rhythm_of(p, len(x) / rate) for p in simple])
-    seen = np.array([
-        *_rhythm_of(peaks, len(x) / rate), careful_f1.mean(), careful_f1.min(), simple_f1.mean(), simple_f1.max(),
-        *told.mean(0), *told.std(0), np.std([len(p) for p in careful]) / (len(peaks) + 1),
-    ])  # fmt: skip
-    return np.concatenate([seen, seen**2]).astype(np.float32)
+def starts(samples: int, piece: int) -> np.ndarray:
+    """Where pieces begin that cover so many samples from end to end, overlapping by about half."""
+    return np.linspace(0, samples - piece, max(2, round(2 * samples / piece) - 1)).astype(int)
 
 
-def _rhythm_of(peaks, seconds: float) -> tuple[float, float, float]:
-    """Logarithm of the rate, variation of RR, root mean square of successive differences over the mean RR."""
+def hrv_features(ecg: ECG) -> np.ndarray:
+    """(F,) what R peaks say. Of the careful detector on all leads: beats per second, variation of RR, root mean square
+    of successive differences over the mean RR. Of simple detectors on each lead, which noise throws off the track (see
+    `_lead_features`): mean, least and greatest over leads."""
+    ecg = ecg.select(usable_leads(ecg))
+    ecg = ecg.replace(signal=np.nan_to_num(ecg.signal)).resample(_HRV_RATE)
+    peaks = r_peaks(ecg)
     rr = np.diff(peaks)
-    if len(rr) < 2:
-        return np.log(len(peaks) / seconds + 0.1), 1.0, 1.0
-    successive = np.sqrt(np.mean(np.diff(rr) ** 2))
-    return np.log(len(peaks) / seconds + 0.1), float(rr.std() / rr.mean()), float(successive / rr.mean())
+    successive = np.sqrt(np.mean(np.diff(rr) ** 2)) / rr.mean() if len(rr) > 1 else 1.0
+    alone = np.array([_lead_features(x_T, peaks) for x_T in ecg.signal.T])
+    told = [len(peaks) / ecg.duration, _variation(rr), successive]
+    found = np.concatenate([told, alone.mean(0), alone.min(0), alone.max(0)]).astype(np.float32)
+    assert found.shape == (HRV,)
+    return found
 
 
-def simple_peaks(x_T: np.ndarray, rate: float) -> np.ndarray:
-    """Maxima of one lead, as it is, on the side where it is tallest: over half of its 99th percentile, 0.25 s apart."""
+def _lead_features(x_T: np.ndarray, peaks: np.ndarray) -> list[float]:
+    """For simple detectors, maxima above a share of the lead's height without any filter: how many they find for each
+    beat (logarithm), the shares of beats and of theirs that have a partner within 72 ms, variation of their RR. Then
+    how far the highest sample strays from the R peak (samples), and how its height varies."""
     x = x_T - np.median(x_T)
-    x = x if np.percentile(x, 99.5) >= -np.percentile(x, 0.5) else -x
-    return find_peaks(x, height=max(0.5 * np.percentile(x, 99), _FLAT), distance=round(0.25 * rate))[0]
+    height, depth = np.percentile(x, 99), -np.percentile(x, 1)
+    x, height = (x, height) if height >= depth else (-x, depth)
+    found = []
+    for share in _HEIGHTS:
+        simple = find_peaks(x, height=max(share * height, _FLAT))[0]
+        found.append(np.log((len(simple) + 0.5) / (len(peaks) + 0.5)))
+        found += [_partnered(peaks, simple), _partnered(simple, peaks), _variation(np.diff(simple))]
+    near = [x[max(p - _REACH, 0) : p + _REACH + 1] for p in peaks]
+    at = [int(np.argmax(w)) - min(p, _REACH) for w, p in zip(near, peaks)]
+    tops = np.array([w.max() for w in near])
+    return [*found, np.std(at) if at else _REACH, np.std(tops) / (abs(np.mean(tops)) + _FLAT) if at else 1.0]
 
 
-def f1(a, b, near: float) -> float:
-    """Agreement of two lists of peaks, 0 to 1: those that have one of the other list within `near`."""
-    a, b = np.sort(np.asarray(a, float)), np.sort(np.asarray(b, float))
-    if not len(a) or not len(b):
+def _partnered(some: np.ndarray, others: np.ndarray) -> float:
+    """Share of peaks that have one of the others near."""
+    if not len(some) or not len(others):
         return 0.0
-    hits = sum(int((np.abs(y[None] - x[:, None]).min(1) <= near).sum()) for x, y in ((a, b), (b, a)))
-    return hits / (len(a) + len(b))
+    return float((np.abs(some[:, None] - others[None]).min(1) <= _NEAR).mean())
+
+
+def _variation(rr: np.ndarray) -> float:
+    return float(rr.std() / rr.mean()) if len(rr) > 1 else 1.0
 
 
 def load(name=KIND) -> NoiseDetector:
-    """The one that ships, a bundle's folder, or a work directory of `ttecg train noise-detector`."""
+    """The one that ships, a bundle's folder, or a work directory of `ttecg train noise-detector`. ValueError for
+    another kind of model, and for a training that has not come to its end."""
     path = pathlib.Path(name)
     if (path / "checkpoints").is_dir():
         stored, file = bundle.workdir_config(path, "NoiseDetectorTraining"), path / FITTED
@@ -156,6 +196,5 @@ def load(name=KIND) -> NoiseDetector:
         stored, file = bundle.read_network(path, KIND), path / bundle.NETWORK
     config = from_dict(NoiseDetectorConfig, stored["model"], f"{path}/config.json")
     functional = Functional(config.create)
-    return NoiseDetector(
-        str(stored.get("name", path.name)), config, functional, *bundle.load_arrays(file, functional)
-    )
+    label = str(stored.get("name", path.name))
+    return NoiseDetector(label, config, functional, *bundle.load_arrays(file, functional))

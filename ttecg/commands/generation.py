@@ -132,4 +132,4 @@ class EvaluateQuality:
         from ttecg.runtime import keep_compiled_programs
 
         keep_compiled_programs()
-        evaluate(self.model, self.data, self.split, self.snrs, self.num, self.seed, self.out)
+        evaluate(self.model, self.data, self.split, self.snrs, out=self.out, num=self.num, seed=self.seed)

@@ -15,28 +15,60 @@ _LABELS, _REMARKS = 15, 10
 class Inspect:
     """Says what a recording, a folder of recordings or a prepared set holds, and what is wrong with it.
 
-    Intervals are measured from the signal.
+    Intervals are measured from the signal. With --quality, two detectors say how noisy recordings are: the share of
+    training records that are less noisy, and whether what the R peaks say is noise (0 to 1).
     """
 
-    examples = ("ttecg data inspect out/lbbb/ecg-0001",)
+    examples = (
+        "ttecg data inspect out/lbbb/ecg-0001",
+        "ttecg data inspect out/lbbb --quality",
+    )
 
     # a WFDB record, a .csv or .npz file, a folder of WFDB records, or a prepared set
     path: Annotated[pathlib.Path, *positional("PATH")]
+    # say how noisy recordings are
+    quality: bool = False
+    # noise detectors, by a bundle's name or folder
+    detector: str = "quality"
 
     def run(self) -> None:
+        scores = _scorer(self.detector) if self.quality else None
         if (self.path / "ttecg.json").is_file():
-            lines = _prepared(self.path)
+            lines = _prepared(self.path, scores)
         elif self.path.is_dir():
-            lines = _folder(self.path)
+            lines = _folder(self.path, scores)
         else:
             from ttecg.data.files import read_ecg
 
-            lines = _record(read_ecg(self.path))
+            lines = _record(read_ecg(self.path), scores)
         for line in lines:
             print(line, flush=True)
 
 
-def _record(ecg):
+def _scorer(name: str):
+    """A function from an ECG to what the noise detectors say of it."""
+    from ttecg.quality import NOISY, load
+    from ttecg.runtime import keep_compiled_programs
+
+    keep_compiled_programs()
+    detector = load(name)
+
+    def scores(ecg) -> str:
+        try:
+            found = detector.scores(ecg)
+        except ValueError as error:
+            return f"cannot be judged: {error}"
+        worst = max(zip(found["lead"], found["leads"]))
+        word = "NOISY, " if found["record"] >= NOISY else ""
+        return (
+            f"{word}noisier than {found['record']:.0%} of training records, by R peaks {found['hrv']:.2f}; "
+            f"noisiest lead {worst[1]} ({worst[0]:.0%})"
+        )
+
+    return scores
+
+
+def _record(ecg, scores):
     from ttecg.data.checks import problems
 
     yield f"{ecg.id}: {_size(ecg)}"
@@ -53,6 +85,8 @@ def _record(ecg):
         yield _field("comment", comment)
     yield _field("measured", _measured(ecg))
     yield _field("problems", "; ".join(problems(ecg)) or "none")
+    if scores:
+        yield _field("quality", scores(ecg))
 
 
 def _field(name: str, text: str) -> str:
@@ -79,7 +113,7 @@ def _measured(ecg) -> str:
     return ", ".join(known) or "no beats found"
 
 
-def _folder(path: pathlib.Path):
+def _folder(path: pathlib.Path, scores):
     from ttecg.data.checks import problems
     from ttecg.data.files import read_ecg
 
@@ -97,11 +131,14 @@ def _folder(path: pathlib.Path):
         found = problems(ecg)
         sound += not found
         size = f"{len(ecg.leads)} leads, {ecg.rate:g} Hz, {ecg.duration:.1f} s"
-        yield "; ".join((f"{name}: {size}, {_measured(ecg)}", *(f"PROBLEM {problem}" for problem in found)))
+        judged = [scores(ecg)] if scores else []
+        yield "; ".join(
+            (f"{name}: {size}, {_measured(ecg)}", *judged, *(f"PROBLEM {problem}" for problem in found))
+        )
     yield f"{len(records)} records, {sound} without problems"
 
 
-def _prepared(path: pathlib.Path):
+def _prepared(path: pathlib.Path, scores):
     from ttecg.data.dataset import describe, open_dataset
 
     about = describe(path)
@@ -125,6 +162,11 @@ def _prepared(path: pathlib.Path):
         yield _field("age", f"{spread}, of {len(ages)} records")
     yield _field("reports", f"{reports} records have one")
     yield _field("labels", ", ".join(f"{label} {n}" for label, n in labels.most_common(_LABELS)) or "none")
+    if scores:
+        judged = [(ecg.id, scores(ecg)) for ecg in records]
+        noisy = [f"{name}: {said}" for name, said in judged if said.startswith("NOISY")]
+        yield _field("quality", f"{len(noisy)} of {len(judged)} records are noisy")
+        yield from (_field("", line) for line in noisy[:_REMARKS])
     for kind in ("skipped", "flagged"):
         yield _field(kind, f"{about[kind]} remarks" if about[kind] else "none")
         yield from _remarks(path / f"{kind}.csv")

@@ -3,6 +3,8 @@
 import dataclasses
 import pathlib
 
+from ttecg.commands import Optional
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateUtility:
@@ -12,7 +14,10 @@ class EvaluateUtility:
     where it was interrupted.
     """
 
-    examples = ("ttecg evaluate utility --model demo --data data/ptbxl-500 --out out/utility",)
+    examples = (
+        "ttecg evaluate utility --model demo --data data/ptbxl-500 --out out/utility",
+        "ttecg evaluate utility --generated out/many --data data/ptbxl-500 --out out/utility-many",
+    )
 
     # prepared set with reports and labels, with a train and a test split
     data: pathlib.Path
@@ -20,6 +25,8 @@ class EvaluateUtility:
     out: pathlib.Path
     # a text-to-ECG bundle's name or folder
     model: str = "demo"
+    # instead of generating: a prepared set, or a folder of WFDB records whose headers hold their reports
+    generated: Optional[pathlib.Path] = None
     # what to tell: superclass, subset (MI and arrhythmia), rhythm, all
     labels: tuple[str, ...] = ("superclass",)
     # of the networks, a whole set of networks for each
@@ -41,6 +48,8 @@ class EvaluateUtility:
         describe(self.data)
         if self.steps < 1:
             raise ValueError(f"--steps {self.steps} must be at least 1")
+        if self.generated is not None and not self.generated.exists():
+            raise FileNotFoundError(f"--generated {self.generated}: there is no such folder")
         from ttecg.evaluate.classification import study_recipe
         from ttecg.evaluate.utility import evaluate
         from ttecg.runtime import keep_compiled_programs
@@ -50,6 +59,7 @@ class EvaluateUtility:
             self.data,
             self.out,
             model=self.model,
+            generated=self.generated,
             labels=self.labels,
             seeds=self.seeds,
             shares=self.shares,
@@ -72,15 +82,19 @@ class EvaluateClassifierScale:
     data: pathlib.Path
     # folder for the results
     out: pathlib.Path
-    # of the networks
+    # of the networks, a whole grid for each
     seeds: tuple[int, ...] = (0, 1, 2)
+    # steps of each network's training, in place of the config's
+    steps: Optional[int] = None
 
     def run(self) -> None:
         from ttecg.data.dataset import describe
 
         describe(self.data)
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"--steps {self.steps} must be at least 1")
         from ttecg.evaluate.classifier_scale import evaluate
         from ttecg.runtime import keep_compiled_programs
 
         keep_compiled_programs()
-        evaluate(self.config, self.data, self.out, self.seeds)
+        evaluate(self.config, self.data, self.out, self.seeds, self.steps or 0)

@@ -49,7 +49,8 @@ class Maker:
 
 class Recordings:
     """The records of prepared sets that have a known label. The first set is what is tested on; `also` join the
-    training alone. target (N, L) of 1, 0, NaN; part, "train", "test" …; patient, id, fold (N,)."""
+    training alone. target (N, L) of 1, 0, NaN; part, "train", "test" …; patient, id, fold (N,); place (N, 3): number of
+    the set, its split, number in the split."""
 
     def __init__(self, folder, data, also, names, config: ResNetConfig):
         self.folder, self.sets, self.config = pathlib.Path(folder), [data, *also], config
@@ -68,7 +69,7 @@ class Recordings:
             self._list(names)
         with np.load(self.folder / "records.npz", allow_pickle=False) as stored:
             self.target, self.patient, self.id = stored["target"], stored["patient"], stored["id"]
-            self.part, self.fold, self._place = stored["part"], stored["fold"], stored["place"]
+            self.part, self.fold, self.place = stored["part"], stored["fold"], stored["place"]
 
     def __len__(self) -> int:
         return len(self.id)
@@ -130,7 +131,7 @@ class Recordings:
         samples, opened = round(SECONDS * rate), functools.lru_cache(open_dataset)
         for start in range(0, len(self), _CHUNK):
             chunk = np.zeros((min(_CHUNK, len(self) - start), samples, 8), np.float32)
-            for row, (number, part, i) in zip(chunk, self._place[start : start + _CHUNK]):
+            for row, (number, part, i) in zip(chunk, self.place[start : start + _CHUNK]):
                 ecg = opened(self.sets[int(number)], str(part))[int(i)]
                 x = ecg.select(INDEPENDENT).resample(rate).bandpass(*band).signal[:samples]
                 row[: len(x)] = x

@@ -42,8 +42,12 @@ def table(values) -> np.ndarray:
 
 def difference(a, b, field: str) -> np.ndarray:
     """|a - b|; an axis goes round."""
-    d = np.abs(np.asarray(a) - np.asarray(b))
-    return np.minimum(d, 360 - d) if field == "axis_deg" else d
+    return np.abs(_signed(np.asarray(a, float) - np.asarray(b, float), field))
+
+
+def _signed(d, field: str):
+    """A difference as it is; one of axes within -180 to 180."""
+    return (d + 180) % 360 - 180 if field == "axis_deg" else d
 
 
 def condition_row(made_N, asked_N, patients, seed: int = 0, draws: int = 1000) -> dict:
@@ -51,7 +55,9 @@ def condition_row(made_N, asked_N, patients, seed: int = 0, draws: int = 1000) -
     10 per minute of all, where one without a rate has missed; the same against the rates asked of others."""
     made, asked = np.asarray(made_N, float), np.asarray(asked_N, float)
     weights = patient_draws(patients, draws, seed)
-    other = asked[np.random.default_rng(seed).permutation(len(asked))]
+    ring = np.random.default_rng(seed).permutation(len(asked))
+    other = np.empty_like(asked)
+    other[ring] = asked[np.roll(ring, 1)]  # each has that of its neighbour on a ring: nobody keeps its own
     error, shuffled = np.abs(made - asked), np.abs(made - other)
     near = (error <= 10).astype(float)
     return {
@@ -78,11 +84,12 @@ def interval_rows(made_NxF, real_NxF, texts, patients, seed: int = 0, draws: int
         error = difference(made, real, name)
         rows.append({
             "measure": name,
-            "made": _mean(made), "sd": _spread(made), "measured": float(np.isfinite(made).mean()),
-            "recorded": _mean(real), "recorded sd": _spread(real),
+            "made": _mean(made, name), "sd": _spread(made, name), "measured": float(np.isfinite(made).mean()),
+            "recorded": _mean(real, name), "recorded sd": _spread(real, name),
             "recorded measured": float(np.isfinite(real).mean()),
-            "difference of means": _mean(made) - _mean(real),
-            "difference 95 %": interval(_weighted(made, weights) - _weighted(real, weights)),
+            "difference of means": float(_signed(_mean(made, name) - _mean(real, name), name)),
+            "difference 95 %": interval(
+                _signed(_weighted(made, weights, name) - _weighted(real, weights, name), name)),
             "error": _mean(error),
             "error 95 %": interval(_weighted(error, weights)),
             "floor, same text": _mean(difference(real[same >= 0], real[same[same >= 0]], name)),
@@ -104,16 +111,22 @@ def partners(texts, patients, rng: np.random.Generator) -> tuple[np.ndarray, np.
     return same, other
 
 
-def _mean(x) -> float:
-    return float(np.nanmean(x)) if np.isfinite(x).any() else float("nan")
+def _mean(x_N, field: str = "") -> float:
+    return float(_weighted(x_N, np.ones((1, len(x_N))), field)[0])
 
 
-def _spread(x) -> float:
-    return float(np.nanstd(x)) if np.isfinite(x).any() else float("nan")
-
-
-def _weighted(x_N, weight_DxN) -> np.ndarray:
-    """(D,) means over what could be measured."""
+def _weighted(x_N, weight_DxN, field: str = "") -> np.ndarray:
+    """(D,) means over what could be measured; of an axis the direction of the mean unit vector, degrees."""
     known = np.isfinite(x_N)
-    total = weight_DxN[:, known].sum(1)
-    return np.where(total > 0, weight_DxN[:, known] @ x_N[known] / np.maximum(total, 1), np.nan)
+    weight, x = weight_DxN[:, known], np.asarray(x_N)[known]
+    total = weight.sum(1)
+    if field == "axis_deg":
+        turned = weight @ np.exp(1j * np.radians(x))
+        return np.where(total > 0, np.degrees(np.angle(turned)), np.nan)
+    return np.where(total > 0, weight @ x / np.maximum(total, 1), np.nan)
+
+
+def _spread(x_N, field: str) -> float:
+    """Standard deviation of what could be measured; of an axis the root mean square turn from the mean axis."""
+    off = _signed(x_N - _mean(x_N, field), field)
+    return float(np.sqrt(np.nanmean(off**2))) if np.isfinite(off).any() else float("nan")

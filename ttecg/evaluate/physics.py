@@ -19,8 +19,9 @@ _BEAT_S = (-0.25, 0.40)
 @dataclasses.dataclass(frozen=True)
 class Physics:
     """Of one ECG. residual: root mean square by which limb leads break Einthoven's and Goldberger's laws, mV. jitter:
-    standard deviation over leads of the times of a beat's steepest moment, ms, mean over beats. constancy: median
-    correlation of beats with the median beat, mean over leads. rr: RR intervals, s. faults: see `adherence.faults`."""
+    standard deviation over leads of the times of a beat's tallest deflection, ms, mean over beats; some 7 ms where
+    ECGs are recorded, since leads see the beat from several sides. constancy: median correlation of beats with the
+    median beat, mean over leads. rr: RR intervals, s. faults: see `adherence.faults`."""
 
     residual: float
     jitter: float
@@ -36,10 +37,19 @@ def physics(ecg: ECG) -> Physics:
         return Physics(np.nan, np.nan, np.nan, (), found)
     twelve = ecg.select(LEADS).signal
     residual = float(np.sqrt(np.mean((twelve - to_twelve(to_eight(twelve)))[:, 2:6] ** 2)))
-    quick = ecg.select(INDEPENDENT).resample(_RATE).bandpass(0.67, 40.0)
-    peaks = r_peaks(quick)
-    x = quick.signal
+    x, peaks = _quick(ecg)
     return Physics(residual, _jitter(x, peaks), _constancy(x, peaks), tuple(np.diff(peaks) / _RATE), found)
+
+
+def beat_constancy(ecg: ECG) -> float:
+    """`Physics.constancy` alone; NaN with fewer than three whole beats."""
+    return _constancy(*_quick(ecg))
+
+
+def _quick(ecg: ECG) -> tuple[np.ndarray, np.ndarray]:
+    """(T, 8) at _RATE, without wander, and its R peaks."""
+    quick = ecg.select(INDEPENDENT).resample(_RATE).bandpass(0.67, 40.0)
+    return quick.signal, r_peaks(quick)
 
 
 def _jitter(x_TxL, peaks) -> float:

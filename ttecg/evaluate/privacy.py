@@ -1,32 +1,88 @@
 """Are generated ECGs copies of training ECGs? `ttecg evaluate privacy --model demo --data data/ptbxl-500`.
 
 Two people's ECGs are alike too, so every measure of nearness stands beside that of held-out real ECGs, and beside that
-of training records copied on purpose (shifted, made taller, with noise), which it must catch. Measures: correlation as
-the signals lie, and at the best shift (leads II and V2); distance in the space of an encoder; the longest run of codes
-shared with a training sequence; whether one training patient stands out; whether nearness to generated ECGs tells
-training records from held-out ones.
-
-The verdict is FAIL where any of these cannot be chance: see `privacy_measures.suspicious`; a run of codes over 1.5
-times as long as the longest of a held-out ECG; a membership area whose interval lies above .55.
+of training records copied on purpose (moved, made taller or smaller, with noise), which it must catch. Measures:
+correlation as the signals lie, and at the best shift (leads II and V2); distance in the space of an encoder; whether
+one training patient stands out from the next; the longest run of codes shared with a training sequence; whether the
+nearest record of all is a training one; whether nearness to generated ECGs tells training records from held-out ones;
+whether the encoder takes them for training patients. The rule of the verdict: see `privacy_judge`.
 """
 
+import dataclasses
+import functools
+import itertools
+import pathlib
+from collections.abc import Iterable
+
 import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from ttecg import encoders
 from ttecg.data.dataset import open_dataset
+from ttecg.data.files import read_ecg
 from ttecg.ecg import ECG, INDEPENDENT
-from ttecg.evaluate import privacy_measures as measures
-from ttecg.evaluate import report
-from ttecg.evaluate.generation import folder, prompt_of, with_reports
-from ttecg.generate import TextToECG, load
+from ttecg.evaluate.generation import prompt_of
+from ttecg.evaluate.privacy_judge import FLOOR, PLANTED, RATE, Group, joined, judge, verdict
+from ttecg.evaluate.privacy_report import publish
+from ttecg.generate import load
 
-RATE = 100.0
 LEADS = ("II", "V2")
-_COLORS = ("#1f4e79", "#b03030", "#e08a3c", "#999999")
+GENERATED = "generated"
 HELD_OUT_REPORTS, TRAINING_REPORTS = "generated, held-out reports", "generated, training reports"
-_CERTAIN = 0.55
+_FEWEST, _CHUNK = 8, 64
+
+
+def evaluate(
+    model="demo", data=None, num: int = 100, seed: int = 0, out=None, generated=None, encoder="encoder",
+    split: str = "validation+test",
+) -> dict:  # fmt: skip
+    """Prints tables and the verdict; with `out` writes privacy.json and privacy.png. Returns what the first holds.
+
+    data: the prepared set that the model was trained on; its `split` are the held-out records. num: ECGs generated
+    under reports of held-out records, and as many under those of training records (reports are used again where there
+    are fewer). generated: a prepared set or folder of WFDB records instead; the model then gives the codes alone.
+    encoder: see `ttecg.encoders.load`; without one ("") what needs it is left out.
+    ValueError: fewer than eight records on a side, a patient on both, ECGs too short for the model, no reports."""
+    generator, eyes = load(model), encoders.load(encoder) if encoder else None
+    look = functools.partial(collect, tokenizer=generator.tokenizer, eyes=eyes)
+    training, held_out = open_dataset(data, "train"), open_dataset(data, split)
+    source = None if not generated else recordings(generated)
+    known, people = look(training, len(training), "training"), look(held_out, len(held_out), FLOOR)
+    _check(known, people, data)
+    if source:
+        lent, made = None, {GENERATED: look(source[1], source[0], GENERATED)}
+        count = min(len(known), len(people))
+        copied = np.random.default_rng(seed).permutation(len(known))[:count]
+    else:
+        lent = lenders(known, people, num, seed)
+        copied = np.unique(lent[0])
+        made = {
+            name: _generate(generator, group, which, seed + k, name, look)
+            for k, (name, group, which) in enumerate(
+                zip((TRAINING_REPORTS, HELD_OUT_REPORTS), (known, people), lent)
+            )
+        }
+    copies = look(planted(training, copied, seed), len(copied), PLANTED)
+    found = judge(known, people, made, copies, lent, seed)
+    about = {
+        "model": generator.name, "hash": generator.hash, "data": str(data), "seed": seed,
+        "encoder": f"{eyes.name} ({eyes.hash})" if eyes else None, "training records": len(known),
+        "held-out": split, "held-out records": len(people), "generated": str(generated or ""),
+        "broken": {name: int(group.broken.sum()) for name, group in made.items()},
+    }  # fmt: skip
+    return publish(about, found, verdict(found), out)
+
+
+def _check(known: Group, people: Group, data) -> None:
+    if min(len(known), len(people)) < _FEWEST:
+        raise ValueError(
+            f"{data}: {len(known)} training and {len(people)} held-out records; at least {_FEWEST} of each are needed"
+        )
+    if both := set(known.patients) & set(people.patients):
+        raise ValueError(
+            f"{data}: {len(both)} patients are among training and held-out records, e.g. {min(both)}; prepare it "
+            "with folds that keep patients together"
+        )
 
 
 def signal(ecg: ECG) -> np.ndarray:
@@ -34,201 +90,88 @@ def signal(ecg: ECG) -> np.ndarray:
     return ecg.select(LEADS).resample(RATE).bandpass(0.5, 40.0).signal
 
 
-def evaluate(
-    model="demo", data=None, num: int = 100, seed: int = 0, out=None, generated=None, encoder="encoder"
-) -> dict:
-    """data: the prepared set that the model was trained on. num: held-out records, at most; as many ECGs are generated
-    under their reports, and under reports of training records. generated: a folder of ECGs instead; runs of codes need
-    the model all the same. Prints tables and the verdict; writes privacy.json and privacy.png. Returns what the first
-    holds."""
-    generator, eyes = load(model), encoders.load(encoder)
-    training, held_out = open_dataset(data, "train"), with_reports(open_dataset(data, "validation+test"), num)
-    known = _collect(_all(training), "training", len(training), generator, eyes)
-    people = _collect(held_out, "held out", len(held_out), generator, eyes)
-    count = min(len(held_out), len(training))
-    copies = _collect(_copies(training, count, seed), "planted copies", count, generator, eyes)
-    if generated:
-        ecgs = folder(generated)
-        made = {"generated": _collect(ecgs, "generated", len(ecgs), generator, eyes)}
-    else:
-        some = with_reports(training, len(held_out))
-        made = {
-            name: _collect(
-                generator.generate_many((prompt_of(e), (seed + k, i)) for i, e in enumerate(asked)),
-                name, len(asked), generator, eyes,
-            )
-            for k, (name, asked) in enumerate({HELD_OUT_REPORTS: held_out, TRAINING_REPORTS: some}.items())
-        }  # fmt: skip
-    about = {"model": generator.name, "hash": generator.hash, "data": str(data), "generated": str(generated or ""),
-             "encoder": eyes.name, "seed": seed, "training records": len(training)}  # fmt: skip
-    found = judge(known, people, made, copies)
-    return _publish(about, found, out)
+def collect(ecgs: Iterable[ECG], total: int, what: str, tokenizer, eyes=None) -> Group:
+    """Takes from each ECG, as they come, what is compared. ValueError where one is shorter than what the tokenizer
+    encodes, or there is none."""
+    ecgs, parts = iter(tqdm(ecgs, total=total, desc=what, unit="ECG", disable=None)), []
+    while chunk := list(itertools.islice(ecgs, _CHUNK)):
+        parts.append(_collect(chunk, tokenizer, eyes))
+    if not parts:
+        raise ValueError(f"{what}: there are no ECGs")
+    return joined(parts)
 
 
-def _collect(ecgs, what: str, total: int, generator: TextToECG, eyes) -> dict:
-    """What is compared of each ECG. features_a, features_b: of its first and second half."""
-    rows = {k: [] for k in ("signal", "features", "a", "b", "codes", "ids")}
-    config = generator.tokenizer.config
-    for ecg in tqdm(ecgs, total=total, desc=what, unit="ECG", disable=None):
-        x = ecg.select(INDEPENDENT if config.leads == 8 else ecg.leads).resample(config.rate).signal
-        x = x[: config.samples]
-        rows["codes"].append(generator.tokenizer.encode(x[None].astype(np.float32))[0, :, 0])
-        rows["signal"].append(signal(ecg))
-        for name, part in (("features", ecg), ("a", _half(ecg, 0)), ("b", _half(ecg, 1))):
-            rows[name].append(eyes.prepare(part))
-        rows["ids"].append(str(ecg.info.get("patient_id") or ecg.id))
-    length = min(map(len, rows["signal"]))
-    embedded = {k: eyes.embed(rows[k]) for k in ("features", "a", "b")}
-    return (
-        rows
-        | embedded
-        | {"signal": np.stack([s[:length] for s in rows["signal"]]), "codes": np.stack(rows["codes"])}
-    )
+def _collect(ecgs: list[ECG], tokenizer, eyes) -> Group:
+    finite = np.array([np.isfinite(e.signal).all() for e in ecgs])
+    ecgs = [e if ok else e.replace(signal=np.zeros_like(e.signal)) for e, ok in zip(ecgs, finite)]
+    prompts = np.empty(len(ecgs), object)
+    prompts[:] = [prompt_of(e) if any(map(str.isalnum, e.report or "")) else None for e in ecgs]
+    seconds = tokenizer.config.samples / tokenizer.config.rate
+    features = first = second = None
+    if eyes:
+        halves = [_halves(e) for e in ecgs]
+        features, first, second = (eyes.features(part) for part in (ecgs, *zip(*halves)))
+    return Group(
+        codes=np.concatenate([_codes(e, tokenizer) for e in ecgs]),
+        signal=np.stack([signal(e)[: round(seconds * RATE)] for e in ecgs]).astype(np.float32),
+        features=features, first=first, second=second,
+        ids=np.array([e.id for e in ecgs], object),
+        patients=np.array([str(e.info.get("patient_id") or e.id) for e in ecgs], object),
+        prompts=prompts, broken=~finite,
+    )  # fmt: skip
 
 
-def _all(records):
-    return (records[i] for i in range(len(records)))
-
-
-def _half(ecg: ECG, which: int) -> ECG:
-    middle = len(ecg.signal) // 2
-    return ecg.replace(signal=ecg.signal[:middle] if which == 0 else ecg.signal[middle : 2 * middle])
-
-
-def _copies(training, count: int, seed: int):
-    """Training records moved by 1.4 s, 1.2 times as tall, with a little noise."""
-    rng = np.random.default_rng(seed)
-    for i in range(count):
-        ecg = training[i]
-        x = np.roll(ecg.signal, round(1.4 * ecg.rate), axis=0) * 1.2
-        yield ecg.replace(signal=x + rng.normal(0, 0.01, x.shape))
-
-
-def judge(known: dict, people: dict, made: dict[str, dict], copies: dict) -> dict:
-    """All measures of held-out, generated and copied ECGs against the training records, and what is suspicious."""
-    groups = {"held-out": people, **made, "planted copies": copies}
-    near = {name: {group: of(x, known) for group, x in groups.items()} for name, of in MEASURES.items()}
-    rows = [
-        {"measure": name, "ecgs": group, "n": len(d)} | measures.compare(distances["held-out"], d)
-        for name, distances in near.items()
-        for group, d in distances.items()
-    ]
-    runs = {g: measures.longest_runs(x["codes"], known["codes"]) for g, x in groups.items()}
-    members = _membership(known, people, made)
-    reasons = {g: _reasons(rows, runs, g, len(people["ids"])) for g in groups if g != "held-out"}
-    for name, (area, span) in members.items():
-        if span[0] > _CERTAIN:
-            reasons[next(iter(made))].append(f"{name}: membership area {area:.2f}, at least {span[0]:.2f}")
-    return {
-        "rows": rows,
-        "runs": [
-            {"ecgs": g, "median": float(np.median(r)), "max": int(r.max()), "codes": known["codes"].shape[1]}
-            for g, r in runs.items()
-        ],
-        "membership": [{"measure": k, "area": a, "95 %": span} for k, (a, span) in members.items()],
-        "recognised": _recognition(known, people),
-        "reasons": reasons,
-        "near": near,
-        "run_lengths": runs,
-    }
-
-
-def _reasons(rows, runs, group: str, held_out: int) -> list[str]:
-    found = []
-    for row in rows:
-        if row["ecgs"] == group and (why := measures.suspicious(row, row["n"], held_out)):
-            found.append(f"{row['measure']}: {why}")
-    longest, usual = runs[group].max(), runs["held-out"].max()
-    if longest > 1.5 * usual:
-        found.append(
-            f"a run of {longest} codes shared with a training record; of held-out ECGs {usual} at most"
+def _codes(ecg: ECG, tokenizer) -> np.ndarray:
+    """(1, C) of the first level."""
+    config = tokenizer.config
+    x = ecg.select(INDEPENDENT if config.leads == 8 else ecg.leads).resample(config.rate).signal
+    if len(x) < config.samples:
+        raise ValueError(
+            f"{ecg.id or 'ECG'}: {ecg.duration:g} s; the model's codes need {config.samples / config.rate:g} s"
         )
-    return found
+    return tokenizer.encode(x[None, : config.samples].astype(np.float32))[:, :, 0]
 
 
-def _membership(known: dict, people: dict, made: dict[str, dict]) -> dict:
-    signals, vectors = (np.concatenate([x[k] for x in made.values()]) for k in ("signal", "features"))
-    return {
-        "best shift": measures.membership(
-            measures.aligned(known["signal"], signals, RATE),
-            measures.aligned(people["signal"], signals, RATE),
-            known["ids"], people["ids"],
-        ),
-        "encoder": measures.membership(
-            -_distance(known["features"], vectors), -_distance(people["features"], vectors),
-            known["ids"], people["ids"],
-        ),
-    }  # fmt: skip
+def _halves(ecg: ECG) -> tuple[ECG, ECG]:
+    middle = len(ecg.signal) // 2
+    return ecg.replace(signal=ecg.signal[:middle]), ecg.replace(signal=ecg.signal[middle : 2 * middle])
 
 
-def _recognition(known: dict, people: dict) -> list[dict]:
-    return [
-        {"recordings": name, "n": len(x["ids"]), "second half found": measures.recognised(x["a"], x["b"], x["ids"]),
-         "chance": 1 / len(x["ids"])}
-        for name, x in (("training", known), ("held-out", people))
-    ]  # fmt: skip
+def planted(training, which, seed: int) -> Iterable[ECG]:
+    """Training records, 0.7 to 1.4 times as tall, with 0.02 mV of noise; every other one moved by up to 2 s."""
+    rng = np.random.default_rng(seed)
+    for number, i in enumerate(which):
+        ecg, move = training[int(i)], rng.uniform(0, 2) * (number % 2)
+        x = np.roll(ecg.signal, round(move * ecg.rate), axis=0) * rng.uniform(0.7, 1.4)
+        yield ecg.replace(signal=x + rng.normal(0, 0.02, x.shape))
 
 
-def _distance(x, of) -> np.ndarray:
-    from ttecg.evaluate.point_sets import nearest
-
-    return nearest(x, of)
-
-
-MEASURES = {
-    "as they lie": lambda x, known: 1 - measures.unshifted(x["signal"], known["signal"]),
-    "best shift": lambda x, known: 1 - measures.aligned(x["signal"], known["signal"], RATE),
-    "encoder": lambda x, known: _distance(x["features"], known["features"]),
-    "one patient stands out": lambda x, known: measures.two_nearest(
-        x["features"], known["features"], known["ids"]
-    )[1],
-}
+def recordings(path) -> tuple[int, Iterable[ECG]]:
+    """Number and ECGs of a prepared set or a folder of WFDB records; they need no reports. ValueError where there are
+    none."""
+    path = pathlib.Path(path)
+    if (path / "ttecg.json").is_file():
+        records = open_dataset(path, "all")
+        return len(records), records
+    files = sorted(path.rglob("*.hea"))
+    if not files:
+        raise ValueError(f"{path}: no prepared set and no WFDB record (NAME.hea) in it or below it")
+    return len(files), (read_ecg(file.with_suffix("")) for file in files)
 
 
-def verdict(found: dict) -> str:
-    """One line."""
-    why = [
-        f"{group}: {w}" for group, some in found["reasons"].items() if group != "planted copies" for w in some
-    ]
-    caught = "the copies planted beside them were caught" if found["reasons"]["planted copies"] else (
-        "BUT the copies planted beside them were not caught either, so this says nothing")  # fmt: skip
-    return f"verdict: {'FAIL: ' + '; '.join(why) if why else 'PASS'} ({caught})"
+def lenders(known: Group, people: Group, num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(num,) training and (num,) held-out records whose reports are used: equally many of each, in turn where they are
+    fewer than num. ValueError where a side has no reports."""
+    there = [np.flatnonzero([p is not None for p in group.prompts]) for group in (known, people)]
+    count = min(num, *map(len, there))
+    if not count:
+        raise ValueError("no records with reports on both sides of --data; give ECGs with --generated")
+    rng = np.random.default_rng(seed)
+    return tuple(np.resize(rng.permutation(which)[:count], num) for which in there)
 
 
-def _publish(about: dict, found: dict, out) -> dict:
-    print(
-        f"\nmodel {about['model']} ({about['hash']}), {about['training records']} training records of "
-        f"{about['data']}, seed {about['seed']}"
-    )
-    print("\ndistance to the nearest training record (0: equal)\n" + report.table(found["rows"]))
-    print("\nlongest run of codes shared with a training record\n" + report.table(found["runs"]))
-    spans = [r | {"95 %": "{:.3f}-{:.3f}".format(*r["95 %"])} for r in found["membership"]]
-    print(
-        "\ndoes nearness to generated ECGs tell training from held-out records? (.5: no)\n"
-        + report.table(spans)
-    )
-    print("\ndo the encoder's features know people?\n" + report.table(found["recognised"]))
-    line = verdict(found)
-    print(f"\n{line}")
-    kept = {k: v for k, v in found.items() if k not in ("near", "run_lengths", "rows")}
-    if out:
-        report.save(out, "privacy", {**about, **kept, "verdict": line}, found["rows"])
-        _plot(found).savefig(f"{out}/privacy.png", dpi=150)
-        print(f"results in {out}: privacy.json, privacy.png")
-    return {**about, **kept, "rows": found["rows"], "verdict": line}
-
-
-def _plot(found: dict) -> Figure:
-    shown = {**found["near"], "codes not in the longest run": {
-        g: 1 - r / found["runs"][0]["codes"] for g, r in found["run_lengths"].items()}}  # fmt: skip
-    figure = Figure(figsize=(3.2 * len(shown), 3.2), facecolor="white", layout="constrained")
-    for axis, (name, groups) in zip(figure.subplots(1, len(shown)), shown.items()):
-        for (group, values), color in zip(groups.items(), [*_COLORS[: len(groups) - 1], _COLORS[-1]]):
-            x = np.sort(values)
-            axis.step(x, np.arange(1, len(x) + 1) / len(x), color=color, label=group)
-        axis.set_title(name, fontsize=9)
-        axis.set_xlabel("distance to the nearest training record")
-        axis.set_xlim(left=0)
-    figure.axes[0].set_ylabel("share of ECGs")
-    figure.axes[0].legend(fontsize=8)
-    return figure
+def _generate(generator, group: Group, which, seed: int, what: str, look) -> Group:
+    """ECGs under the reports of some records, kept with their patients."""
+    asked = ((group.prompts[j], (seed, i)) for i, j in enumerate(which))
+    made = look(generator.generate_many(asked), len(which), what)
+    return dataclasses.replace(made, patients=group.patients[which])

@@ -47,13 +47,24 @@ class Wav2VecConfig:
 
     def __post_init__(self):
         check_compute(self.compute)
-        if self.width % self.heads or (self.width // self.heads) % 2:
-            raise ValueError(f"width {self.width} must be an even multiple of heads {self.heads}")
-        if self.compared % self.groups:
-            raise ValueError(f"compared {self.compared} must be a multiple of groups {self.groups}")
-        for name in ("stem_layers", "layers", "vectors", "features"):
+        for name in (
+            "stem_width",
+            "stem_layers",
+            "width",
+            "layers",
+            "heads",
+            "groups",
+            "vectors",
+            "features",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        if self.width % self.heads or (self.width // self.heads) % 2:
+            raise ValueError(f"width {self.width} must be an even multiple of heads {self.heads}")
+        if self.compared < 1 or self.compared % self.groups:
+            raise ValueError(f"compared {self.compared} must be a multiple of groups {self.groups}")
 
     @property
     def stride(self) -> int:
@@ -102,17 +113,17 @@ class Wav2Vec(nnx.Module):
         return self.norm(x)
 
     def quantised(self, frames_BxNxC, temperature, key):
-        """Targets (B, N, compared) by Gumbel softmax with straight-through gradients, and the probabilities
-        (B, N, G, V) without noise. key None: the likeliest vector."""
+        """Targets (B, N, compared) by Gumbel softmax with straight-through gradients, the numbers (B, N, G) of the
+        vectors they are made of, and the probabilities (B, N, G, V) without noise. key None: the likeliest vector."""
         c = self.config
         logits = self.choose(frames_BxNxC.astype(jnp.float32))
         logits = logits.reshape(*logits.shape[:2], c.groups, c.vectors)
         noise = 0.0 if key is None else jax.random.gumbel(key, logits.shape)
         soft = jax.nn.softmax((logits + noise) / temperature, -1)
-        hard = jax.nn.one_hot(soft.argmax(-1), c.vectors)
-        one = hard + soft - jax.lax.stop_gradient(soft)
+        codes = soft.argmax(-1)
+        one = jax.nn.one_hot(codes, c.vectors) + soft - jax.lax.stop_gradient(soft)
         chosen = jnp.einsum("bngv,gvd->bngd", one, self.book[...])
-        return self.target(chosen.reshape(*chosen.shape[:2], -1)), jax.nn.softmax(logits, -1)
+        return self.target(chosen.reshape(*chosen.shape[:2], -1)), codes, jax.nn.softmax(logits, -1)
 
     def guesses(self, context_BxNxD):
         """(B, N, compared)."""

@@ -1,6 +1,7 @@
 """Trains the self-supervised encoder: `ttecg train wav2vec --config configs/wav2vec_base.py --workdir runs/encoder`.
 
-An example is two segments of one recording, side by side, of which the transformer sees each alone.
+An example is two segments of one recording, side by side, of which the transformer sees each alone. wav2vec 2.0 draws
+the wrong vectors from hidden frames only; here they are of any other frame, so that their number is always the same.
 """
 
 import dataclasses
@@ -67,6 +68,14 @@ class Wav2VecTraining:
             raise ValueError("hidden is a share between 0 and 1, span from 1 to half of a segment's frames")
         if len(self.gumbel) != 3 or min(self.gumbel) <= 0:
             raise ValueError(f"gumbel is (start, decay, end), all positive, got {self.gumbel}")
+        if not 0 <= self.hide_lead <= 1:
+            raise ValueError(f"hide_lead is a probability, got {self.hide_lead}")
+        if not (self.temperature > 0 and self.negatives >= 1 and self.noise >= 0):
+            raise ValueError("temperature must be positive, negatives at least 1, noise at least 0")
+        if self.run.batch < 2 or self.validation < 2:
+            raise ValueError(
+                "a segment is told from other recordings': run.batch and validation are 2 at least"
+            )
 
 
 def run(config: Wav2VecTraining, workdir, resume: bool = False):
@@ -93,8 +102,10 @@ def _row_maker(config: Wav2VecTraining, sources, mixture):
         return prepare_signal(sources[source][record], config.model).astype(np.float16)
 
     def row(rng: np.random.Generator) -> dict:
-        x = np.asarray(signal(*mixture.draw(rng)), np.float32)
-        return {"signal": pair(x, config, rng), "hidden": hidden_frames(config, rng)}
+        source, record = mixture.draw(rng)
+        x = np.asarray(signal(source, record), np.float32)
+        number = np.int32(sum(mixture.sizes[:source]) + record)
+        return {"signal": pair(x, config, rng), "hidden": hidden_frames(config, rng), "record": number}
 
     return row
 
@@ -102,7 +113,9 @@ def _row_maker(config: Wav2VecTraining, sources, mixture):
 def pair(x_TxL, config: Wav2VecTraining, rng: np.random.Generator) -> np.ndarray:
     """(2, segment, 8): two segments that touch, or overlap where the recording is short, each with leads zeroed."""
     if len(x_TxL) < config.segment:
-        raise ValueError(f"a record of {len(x_TxL)} samples is shorter than a segment of {config.segment}")
+        raise ValueError(
+            f"a record has {len(x_TxL)} samples, a segment {config.segment}; give a shorter segment"
+        )
     x = augment.random_crop(x_TxL, min(2 * config.segment, len(x_TxL)), rng)
     both = np.stack([x[: config.segment], x[-config.segment :]])
     visible = rng.random((2, 1, len(INDEPENDENT))) >= config.hide_lead
@@ -127,13 +140,14 @@ def wrong_frames(key, batch: int, frames: int, count: int):
     return drawn + (drawn >= jnp.arange(frames)[None, :, None])
 
 
-def masked_loss(guess_BxNxD, target_BxNxD, hidden_BxN, temperature: float, count: int, key):
-    """InfoNCE over each hidden frame's own vector and `count` others, and how often its own is the likeliest. Others
-    that are the same vector do not count (wav2vec 2.0, eq. 3)."""
+def masked_loss(guess_BxNxD, target_BxNxD, codes_BxNxG, hidden_BxN, temperature: float, count: int, key):
+    """InfoNCE over each hidden frame's own vector and `count` others (wav2vec 2.0, eq. 3), and how often its own is the
+    likeliest. Others that are the same vector do not count; numbers tell that exactly on every device, products do
+    not."""
     guess, target = (_unit(x) for x in (guess_BxNxD, target_BxNxD))
     wrong = wrong_frames(key, *guess.shape[:2], count)
     every = jnp.einsum("bnd,bmd->bnm", guess, target)
-    alike = jnp.einsum("bnd,bmd->bnm", target, target) > 1 - 1e-5
+    alike = (codes_BxNxG[:, :, None] == codes_BxNxG[:, None]).all(-1)
     own = jnp.diagonal(every, axis1=1, axis2=2)[..., None]
     others = jnp.where(jnp.take_along_axis(alike, wrong, 2), -jnp.inf, jnp.take_along_axis(every, wrong, 2))
     logits = jnp.concatenate([own, others], -1) / temperature
@@ -141,9 +155,11 @@ def masked_loss(guess_BxNxD, target_BxNxD, hidden_BxN, temperature: float, count
     return -(jax.nn.log_softmax(logits, -1)[..., 0] * hidden).sum(), ((logits.argmax(-1) == 0) * hidden).sum()
 
 
-def segment_loss(first_BxD, second_BxD, temperature: float):
-    """Each first segment has to find its second among the batch's, and the other way; and how often it does."""
-    logits = _unit(first_BxD) @ _unit(second_BxD).T / temperature
+def segment_loss(first_BxD, second_BxD, record_B, temperature: float):
+    """Each first segment has to find its second among the batch's, and the other way; and how often it does. A
+    recording that was drawn twice is no wrong answer to itself."""
+    twice = (record_B[:, None] == record_B) & ~jnp.eye(len(record_B), dtype=bool)
+    logits = jnp.where(twice, -jnp.inf, _unit(first_BxD) @ _unit(second_BxD).T / temperature)
     own = [jnp.diagonal(jax.nn.log_softmax(x, -1)).mean() for x in (logits, logits.T)]
     return -sum(own) / 2, (logits.argmax(-1) == jnp.arange(len(logits))).mean()
 
@@ -152,23 +168,30 @@ def _unit(x):
     return x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + 1e-6)
 
 
+def noisy(x_BxTxL, share: float, key):
+    """With white noise, by a share of each lead's spread; leads that are hidden stay zero."""
+    spread = jnp.sqrt(jnp.var(x_BxTxL, 1, keepdims=True))
+    return x_BxTxL + share * spread * jax.random.normal(key, x_BxTxL.shape)
+
+
 def loss_terms(model, config: Wav2VecTraining, batch, gumbel, key) -> dict:
-    """The losses, and accuracies of both tasks. batch: signal (B, 2, T, 8), hidden (B, 2, N)."""
-    noisy, chosen, dropped, drawn = (
+    """The losses, and accuracies of both tasks. batch: signal (B, 2, T, 8), hidden (B, 2, N), record (B,), equal where
+    two examples are of one recording. key None: no noise, no dropout, likeliest vectors."""
+    shaken, chosen, dropped, drawn = (
         (None, None, None, jax.random.key(0)) if key is None else jax.random.split(key, 4)
     )
     x = batch["signal"].reshape(-1, *batch["signal"].shape[2:])
-    if noisy is not None:
-        x = x + config.noise * jnp.sqrt(jnp.var(x, 1, keepdims=True)) * jax.random.normal(noisy, x.shape)
+    if shaken is not None:
+        x = noisy(x, config.noise, shaken)
     hidden = batch["hidden"].reshape(-1, batch["hidden"].shape[-1])
     frames = model.frames(x)
-    target, likely = model.quantised(frames, gumbel, chosen)
+    target, codes, likely = model.quantised(frames, gumbel, chosen)
     context = model.context(frames, hidden, dropped)
     masked, right = masked_loss(
-        model.guesses(context), target, hidden, config.temperature, config.negatives, drawn
+        model.guesses(context), target, codes, hidden, config.temperature, config.negatives, drawn
     )
     whole = model.pooled(context).reshape(-1, 2, model.config.features)
-    segments, found = segment_loss(whole[:, 0], whole[:, 1], config.temperature)
+    segments, found = segment_loss(whole[:, 0], whole[:, 1], batch["record"], config.temperature)
     used = likely.mean((0, 1))
     perplexity = jnp.exp(-(used * jnp.log(used + 1e-9)).sum(-1))
     return {
@@ -182,10 +205,15 @@ def loss_terms(model, config: Wav2VecTraining, batch, gumbel, key) -> dict:
     }
 
 
+def gumbel_temperature(config: Wav2VecTraining, step):
+    """Of the Gumbel softmax at a step: it falls by a factor per step, down to the least."""
+    start, decay, end = config.gumbel
+    return jnp.maximum(start * decay ** jnp.asarray(step, jnp.float32), end)
+
+
 def loss_step(functional: Functional, config: Wav2VecTraining, state, batch, key, optimizer):
     """One step of gradient descent."""
-    start, decay, end = config.gumbel
-    gumbel = jnp.maximum(start * decay ** state.step.astype(jnp.float32), end)
+    gumbel = gumbel_temperature(config, state.step)
 
     def loss(params):
         terms = loss_terms(functional.merge(params, state.buffers), config, batch, gumbel, key)
@@ -230,6 +258,7 @@ def evaluate(functional, config: Wav2VecTraining, scored, state, step) -> dict:
     rng = np.random.default_rng(0)
     rows = [(pair(np.float32(x), config, rng), hidden_frames(config, rng)) for x in scored[1][0]]
     batch = {"signal": np.stack([r[0] for r in rows]), "hidden": np.stack([r[1] for r in rows])}
+    batch["record"] = np.arange(len(rows), dtype=np.int32)
     terms = _score(functional, config, state.ema, state.buffers, batch)
     found = {f"val_{k}": float(terms[k]) for k in ("masked_accuracy", "segment_accuracy", "perplexity")}
     look = functools.partial(embed, functional, state.ema, state.buffers)
