@@ -10,14 +10,17 @@ import pytest
 from ttecg.bundle import describe_generator, generator_config
 from ttecg.models.functional import Functional
 from ttecg.train.classifier import ClassifierTraining
+from ttecg.train.clip import ClipTraining
 from ttecg.train.config import from_dict, load_config, to_dict
 from ttecg.train.generator import GeneratorTraining
 from ttecg.train.loop import RunConfig
+from ttecg.train.noise_detector import NoiseDetectorTraining
 from ttecg.train.state import init_state
 from ttecg.train.text_tokenizer import TextTokenizerTraining
 from ttecg.train.tokenizer import TokenizerTraining
 from ttecg.train.two_lead import TwoLeadTraining
 from ttecg.train.unet import UNetTraining
+from ttecg.train.wav2vec import Wav2VecTraining
 
 FILES = sorted((pathlib.Path(__file__).resolve().parents[1] / "configs").glob("*.py"))
 
@@ -92,4 +95,7 @@ def test_kinds_of_configs():
         UNetTraining,
         TwoLeadTraining,
         ClassifierTraining,
+        ClipTraining,
+        Wav2VecTraining,
+        NoiseDetectorTraining,
     }

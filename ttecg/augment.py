@@ -9,15 +9,18 @@ piece, so an interrupted run goes on with the next block, several processes do d
 same. Blocks lie in a hidden folder beside `out` until the set is put together.
 """
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
 import pathlib
 import shutil
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -76,9 +79,11 @@ def augment(
 
     ValueError: no such label, no record of a class has a report, `out` is something else."""
     records, names = open_dataset(data, "train"), class_names(labels)
-    told = told_labels(records, names)
-    wanted = _wanted(told, names, target_count, balance)
+    told, reported = told_labels(records, names)
+    _check_named(told, reported, names, labels)
+    goal, wanted = _wanted(told, reported, names, target_count, balance)
     tools = Tools(str(model), str(classifier), str(quality))
+    told = np.where(reported[:, None], told, 0.0)  # the others cannot be asked for
     plan = _plan(data, records, told, names, wanted, tools, seed)
     out = pathlib.Path(out)
     if _complete(out, plan):
@@ -86,12 +91,18 @@ def augment(
         return []
     work = out.absolute().with_name(f".{out.name}.augment")
     _open_work(work, plan)
-    rows = []
-    with _pool(tools, data, plan, names, processes) as run_blocks:
+    rows, due, made = [], {}, dict.fromkeys(wanted, 0)
+    with _pool(tools, data, plan, names, told, processes) as run_blocks:
         for number, name in enumerate(wanted):
-            real = int((told[:, names.index(name)] == 1).sum())
-            rows.append(_make_class(work, plan, number, name, run_blocks, processes, real))
-    _assemble(work, out, plan, wanted)
+            due[name] = max(0, wanted[name] - made[name])
+            row = _make_class(work, plan, number, name, due[name], run_blocks, processes)
+            rows.append({"class": name, "recorded": goal - wanted[name], "came along": made[name]} | row)
+            for line in _first_kept(work, number, due[name]):
+                for other in np.flatnonzero(targets(line["labels"], tuple(wanted)) == 1):
+                    made[tuple(wanted)[other]] += 1
+    for row in rows:
+        row["in all"] = row["recorded"] + made[row["class"]]
+    _assemble(work, out, plan, due)
     shutil.rmtree(work)
     print(f"\n{describe(out)['records']['train']} synthetic ECGs in {out}\n{report.table(rows)}")
     for row in rows:
@@ -115,34 +126,42 @@ def class_names(labels) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def told_labels(records, names) -> np.ndarray:
-    """(N, L) 1, 0, NaN; 0 for records without a report, which cannot be asked for."""
-    rows = []
+def told_labels(records, names) -> tuple[np.ndarray, np.ndarray]:
+    """(N, L) 1, 0, NaN, and (N,) whether a record has a report to ask with."""
+    rows, reported = [], []
     for ecg in tqdm(
         (records[i] for i in range(len(records))), total=len(records), desc="labels", disable=None
     ):
-        target = targets(ecg.labels, names)
-        rows.append(target if any(map(str.isalnum, ecg.report or "")) else np.zeros_like(target))
-    return np.stack(rows)
+        rows.append(targets(ecg.labels, names))
+        reported.append(any(map(str.isalnum, ecg.report or "")))
+    return np.stack(rows), np.array(reported)
 
 
-def _wanted(told_NxL, names, target_count: int, balance: bool) -> dict[str, int]:
+def _check_named(told_NxL, reported_N, names, labels):
+    """ValueError where a label that is named by itself has no record to ask with; those of a set are passed over."""
+    for label in set(labels) - set(LABEL_SETS):
+        if not (told_NxL[reported_N, names.index(label)] == 1).any():
+            raise ValueError(
+                f"--labels {label}: no training record with a report has this label; leave it out"
+            )
+
+
+def _wanted(told_NxL, reported_N, names, target_count: int, balance: bool) -> tuple[int, dict[str, int]]:
+    """Records that each class shall have, and {class: how many it lacks}, the scarcest first."""
     count = {name: int((told_NxL[:, i] == 1).sum()) for i, name in enumerate(names)}
-    there = {name: n for name, n in count.items() if n}
+    there = {name: count[name] for i, name in enumerate(names) if (told_NxL[reported_N, i] == 1).any()}
     seen = ", ".join(f"{name} {n}" for name, n in sorted(there.items(), key=lambda c: c[1]))
     if not there:
         raise ValueError(f"no training record with a report has a label of {', '.join(names)}")
     if bool(target_count) == balance:
-        raise ValueError(
-            f"give one of --target-count N and --balance; training records with a report: {seen}"
-        )
-    goal = max(there.values()) if balance else target_count
+        raise ValueError(f"give one of --target-count N and --balance; training records: {seen}")
+    goal = max(count.values()) if balance else target_count
     wanted = {name: goal - n for name, n in sorted(there.items(), key=lambda c: (c[1], c[0])) if n < goal}
     if not wanted:
         raise ValueError(f"every class has {goal} records or more already ({seen}); nothing is to be made")
     if max(wanted.values()) * _TRIES > _CLASS_SPAN:
         raise ValueError(f"at most {_CLASS_SPAN // _TRIES} ECGs can be made of a class in one run")
-    return wanted
+    return goal, wanted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,48 +254,84 @@ def _open_work(work: pathlib.Path, plan: Plan):
 
 
 @contextlib.contextmanager
-def _pool(tools: Tools, data, plan: Plan, names, processes: int):
+def _pool(tools: Tools, data, plan: Plan, names, told, processes: int):
     """A function from blocks to their results, in this process or in several."""
     if processes == 1:
-        _start(tools, data, plan, names)
+        _start(tools, data, plan, names, told)
         yield lambda blocks: map(_block, blocks)
         return
+    others = multiprocessing.active_children()
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, _start, (tools, data, plan, names)) as pool:
-        yield lambda blocks: pool.imap(_block, blocks)
+    pool = concurrent.futures.ProcessPoolExecutor(
+        processes, context, _start, (tools, data, plan, names, told)
+    )
+    try:
+        yield lambda blocks: pool.map(_block, blocks)
+    except concurrent.futures.BrokenExecutor:  # multiprocessing.Pool would wait for the lost block for ever
+        raise OSError(
+            "a process that makes ECGs was ended, perhaps for want of memory; the same command goes on from here, "
+            "with fewer --processes if need be"
+        ) from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for (
+            process
+        ) in multiprocessing.active_children():  # a block that nobody waits for is not made to its end
+            if process not in others:
+                process.terminate()
 
 
 _worker: dict = {}  # what `_start` gave this process
 
 
-def _start(tools: Tools, data, plan: Plan, names):
-    records = open_dataset(data, "train")
-    _worker.update(tools=tools, records=records, plan=plan, told=told_labels(records, names), names=names)
+def _start(tools: Tools, data, plan: Plan, names, told):
+    from ttecg.runtime import keep_compiled_programs
+
+    keep_compiled_programs()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _worker.update(tools=tools, records=open_dataset(data, "train"), plan=plan, told=told, names=names)
 
 
-def _make_class(work, plan: Plan, number: int, name: str, run_blocks, processes: int, real: int) -> dict:
-    """Blocks until enough ECGs are kept or every try is used up. A row for the table."""
-    wanted, kept, asked, refused = plan.wanted[name], 0, 0, dict.fromkeys(REASONS, 0)
-    last = -(-wanted * _TRIES // BLOCK)
-    with tqdm(total=wanted, desc=name, unit="ECG", disable=None) as bar:
+def _end_with(parent):
+    """A killed parent leaves no process behind."""
+    parent.join()
+    os._exit(1)
+
+
+def _make_class(work, plan: Plan, number: int, name: str, due: int, run_blocks, processes: int) -> dict:
+    """Blocks until `due` ECGs are kept or every try is used up. A row for the table."""
+    kept, asked, refused = 0, 0, dict.fromkeys(REASONS, 0)
+    last = -(-due * _TRIES // BLOCK)
+    with tqdm(total=due, desc=name, unit="ECG", disable=None) as bar:
         block = 0
-        while kept < wanted and block < last:
+        while kept < due and block < last:
             wave = range(block, min(block + processes, last))
             todo = [(str(work), number, name, b) for b in wave if not _file(work, number, b).exists()]
             for _ in run_blocks(todo):
                 pass
             for b in wave:
-                if kept < wanted:
+                if kept < due:
                     lines = _lines(_file(work, number, b))
                     kept += sum(not line["refused"] for line in lines)
                     asked += len(lines)
                     for line in lines:
                         for reason in line["refused"][:1]:
                             refused[reason] += 1
-                    bar.update(min(kept, wanted) - bar.n)
+                    bar.update(min(kept, due) - bar.n)
             block = wave.stop
-    row = {"class": name, "recorded": real, "wanted": wanted, "kept": min(kept, wanted), "asked": asked}
-    return row | {f"refused: {k}": v for k, v in refused.items()} | {"refusal rate": 1 - kept / max(asked, 1)}
+    passed = asked - sum(refused.values())
+    row = {"wanted": due, "kept": min(kept, due), "asked": asked}
+    rate = 1 - passed / asked if asked else 0.0
+    return row | {f"refused: {k}": v for k, v in refused.items()} | {"refusal rate": rate}
+
+
+def _first_kept(work, number: int, due: int) -> Iterator[dict]:
+    """Lines of the ECGs of a class that come into the set."""
+    files = sorted(pathlib.Path(work).glob(f"{number:03d}-??????.npz"))
+    kept = (line for file in files for line in _lines(file) if not line["refused"])
+    return itertools.islice(kept, due)
 
 
 def _file(work, number: int, block: int) -> pathlib.Path:

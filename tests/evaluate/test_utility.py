@@ -12,7 +12,7 @@ from ttecg.data.prompt import Prompt
 from ttecg.data.reports import canonical
 from ttecg.data.simulated import Simulated
 from ttecg.data.write_folder import write_folder
-from ttecg.evaluate import utility
+from ttecg.evaluate import classification, utility
 from ttecg.evaluate.classifier_signals import Group, Recordings, split
 from ttecg.evaluate.synthetic import Joined, synthesise
 from ttecg.evaluate.utility import ON_SYNTHETIC, REAL, evaluate, plan
@@ -217,7 +217,8 @@ def test_a_folder_of_generated_ecgs(data, records, tmp_path, capsys):
         from_folder(tmp_path / "o-set", records, prompts, tmp_path / "folder", names)
 
 
-def test_the_command_takes_a_folder(data, records, tmp_path, capsys):
+def test_the_command_takes_a_folder(data, records, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(classification, "study_recipe", lambda *_: TINY)
     prompts, group = prompts_of(records), split(records, 0)[0]
     ecgs = [Simulated(100, rate=100.0)[i] for i in range(len(records))]
     write_folder(
@@ -225,7 +226,7 @@ def test_the_command_takes_a_folder(data, records, tmp_path, capsys):
         tmp_path / "made",
     )
     words = ["--data", str(data), "--generated", str(tmp_path / "made"), "--out", str(tmp_path / "o")]
-    words += ["--steps", "2", "--seeds", "0", "--shares", "0.25", "--few", "0.5", "--labels", "subset"]
+    words += ["--seeds", "0", "--shares", "0.25", "--few", "0.5", "--labels", "subset"]
     assert main(["evaluate", "utility", *words]) == 0
     said = capsys.readouterr().out
     assert "One seed" in said and "+25% synthetic against real" in said

@@ -143,11 +143,22 @@ def _build(cls, rows, bad, folder, rate, checksum, skip_bad, source):
 
 def run(builder) -> None:
     """Lets a `RecordBuilder` write its files."""
+    from unittest import mock
+
+    from tensorflow_datasets.core.example_serializer import ExampleSerializer
+
     from ttecg.data.builder import tfds
+
+    def serialise(self, example):  # TFDS leaves the order of features to chance: it differs between processes
+        return self.get_tf_example(example).SerializeToString(deterministic=True)
 
     try:
         tfds.disable_progress_bar()
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces a folder that is about to move
+        # TFDS announces a folder that is about to move
+        with (
+            mock.patch.object(ExampleSerializer, "serialize_example", serialise),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
             builder.download_and_prepare(
                 download_config=tfds.download.DownloadConfig(compute_stats="skip", try_download_gcs=False)
             )

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ttecg.evaluate import point_sets
 from ttecg.evaluate.physics import rr_distance
 from ttecg.evaluate.seen import Seen
-from ttecg.evaluate.signal_features import spectrum_distance
+from ttecg.evaluate.signal_features import WITHIN, spectrum_distance
 
 _DISCRIMINATED = 5  # draws in which discriminators are trained, which takes longest
 
@@ -70,7 +70,10 @@ def _metrics(real: Seen, reference, groups, seen: Seen, chosen, chosen_groups, t
         density, coverage = point_sets.density_coverage(x, y, 5)
         found |= {f"density, {name}": density, f"coverage, {name}": coverage}
     if trained:
-        looked = {"simple features": (real.plain, seen.plain)}
+        looked = {
+            "simple features": (real.plain, seen.plain),
+            "simple features of 0.5-45 Hz": (real.plain[:, WITHIN], seen.plain[:, WITHIN]),
+        }
         looked |= {f"{n} features": (real.vectors[n], seen.vectors[n]) for n in real.vectors}
         for name, (x, y) in looked.items():
             areas = point_sets.discriminator_auc(x[reference], y[chosen], groups, chosen_groups, seed)

@@ -120,11 +120,10 @@ def _groups(real_groups, made_groups, y, seed: int) -> np.ndarray:
     return groups
 
 
-@threadpool_limits.wrap(
-    limits=1
-)  # trees' threads wait for each other at each node: 68 s for 0.8 s on a busy machine
+@threadpool_limits.wrap(limits=1)
 def _out_of_fold(model, x, y, folds) -> float:
     """Mean over the folds that hold both kinds."""
+    # One thread: those of the trees wait for each other at each node, which on a busy machine took 68 s for 0.8 s.
     areas = [
         roc_auc_score(y[test], model.fit(x[train], y[train]).predict_proba(x[test])[:, 1])
         for train, test in folds

@@ -24,7 +24,7 @@ from ttecg.ecg import ECG, INDEPENDENT
 from ttecg.evaluate.generation import prompt_of
 from ttecg.evaluate.privacy_judge import FLOOR, PLANTED, RATE, Group, joined, judge, verdict
 from ttecg.evaluate.privacy_report import publish
-from ttecg.generate import load
+from ttecg.loading import load
 
 LEADS = ("II", "V2")
 GENERATED = "generated"
@@ -40,10 +40,11 @@ def evaluate(
 
     data: the prepared set that the model was trained on; its `split` are the held-out records. num: ECGs generated
     under reports of held-out records, and as many under those of training records (reports are used again where there
-    are fewer). generated: a prepared set or folder of WFDB records instead; the model then gives the codes alone.
+    are fewer). generated: a prepared set or folder of WFDB records instead; the model then gives the codes alone, and
+    the reports should be neither those of the training nor those of the held-out records, or evenly of both.
     encoder: see `ttecg.encoders.load`; without one ("") what needs it is left out.
     ValueError: fewer than eight records on a side, a patient on both, ECGs too short for the model, no reports."""
-    generator, eyes = load(model), encoders.load(encoder) if encoder else None
+    generator, eyes = _generator(model), encoders.load(encoder) if encoder else None
     look = functools.partial(collect, tokenizer=generator.tokenizer, eyes=eyes)
     training, held_out = open_dataset(data, "train"), open_dataset(data, split)
     source = None if not generated else recordings(generated)
@@ -71,6 +72,13 @@ def evaluate(
         "broken": {name: int(group.broken.sum()) for name, group in made.items()},
     }  # fmt: skip
     return publish(about, found, verdict(found), out)
+
+
+def _generator(model):
+    found = load(model)
+    if not hasattr(found, "generate_many"):
+        raise ValueError(f"{model} makes no ECGs from reports; give a text-to-ECG bundle such as demo")
+    return found
 
 
 def _check(known: Group, people: Group, data) -> None:

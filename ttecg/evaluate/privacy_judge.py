@@ -1,9 +1,11 @@
 """Which ECGs are strangers to the training records: all measures of nearness side by side, and the rule of the verdict.
 
 A group of generated ECGs fails where, by any measure of distance,
-- more than one, and more than 0.5 %, lie at under half the least distance of a held-out ECG;
-- so many are nearer than every held-out ECG that chance would do it once in 1000 times;
-- over 5 % are nearer than the nearest 1 % of held-out ECGs, by the whole 95 % interval over patients;
+- more than one, and more than 0.5 %, lie at under half the least distance of real ECGs: of held-out ones, and of all
+  but 1 % of training records to those of other patients;
+- so many are nearer than every held-out ECG that chance would do it less than once in 1000 times;
+- over 5 % are nearer than the nearest 1 % of held-out ECGs, by the whole 95 % interval over patients, and chance would
+  do it less than once in 1000 times;
 - more have a training record for their nearest than in each of 999 deals of the patients to the two sides;
 - the membership area is above .55, by the whole interval;
 or where their longest run of codes is over 1.5 times that of held-out ECGs; or where the encoder takes over five points
@@ -20,7 +22,8 @@ from ttecg.evaluate.auroc import interval, patient_draws
 
 RATE = 100.0  # of the signals that are compared
 FLOOR, PLANTED, ALL = "held-out", "planted copies", "all generated"
-_LISTED = 10
+OTHERS = "training, other patients"
+_LISTED, _OTHERS = 10, 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +71,15 @@ def judge(
     everyone = np.arange(len(known)), np.arange(len(people))
     equals = tuple(map(np.unique, lent)) if lent else everyone
     sides = [g.patients[i] for g, i in zip((known, people), equals)]
+    some = known.take(np.random.default_rng(seed).permutation(len(known))[:_OTHERS])
     near, nearest, members, suspects = {}, [], [], []
     for name, of in _distances(known).items():
         near[name], to = {}, {}
+        others = of(some, known)
+        others[some.patients[:, None] == known.patients] = np.inf
+        near[name][OTHERS] = others.min(1)
+        if name == "encoder":
+            alone = near["one patient stands out"] = {OTHERS: measures.patient_ratio(others, known.patients)}
         for group, x in groups.items():
             to_train, to_held = of(x, known), of(x, people)
             near[name][group] = to_train.min(1)
@@ -79,7 +88,6 @@ def judge(
             if group in made:
                 suspects += _suspects(name, group, x, known, to_train, near[name][FLOOR])
             if name == "encoder":
-                alone = near.setdefault("one patient stands out", {})
                 alone[group] = measures.patient_ratio(to_train, known.patients)
             to[group] = to_train[:, equals[0]], to_held[:, equals[1]]
         to[ALL] = tuple(np.concatenate([to[g][side] for g in made]) for side in (0, 1))
@@ -90,7 +98,7 @@ def judge(
         count = {"training": len(equals[0]), "held-out": len(equals[1])}
         members.append({"measure": name, "ecgs": ALL} | count | {"area": area, "95 %": span})
     found = {
-        "rows": _rows(near, groups, seed),
+        "rows": _rows(near, {OTHERS: some, **groups}, seed),
         "nearest": nearest,
         "membership": members,
         "runs": [_run_row(g, x, known) for g, x in groups.items()],
@@ -120,7 +128,8 @@ def _rows(near: dict, groups: dict[str, Group], seed: int) -> list[dict]:
         for group, values in of_groups.items():
             held, patients = of_groups[FLOOR], groups[FLOOR].patients
             share, span = measures.share_under(values, held, groups[group].patients, patients, seed=seed)
-            row = {"measure": name, "ecgs": group, "n": len(values)} | measures.compare(held, values)
+            row = {"measure": name, "ecgs": group, "n": len(values)}
+            row |= measures.compare(held, values, of_groups[OTHERS])
             rows.append(row | {"under p1 of held-out": share, "95 %": span})
     return rows
 

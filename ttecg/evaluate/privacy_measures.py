@@ -6,6 +6,7 @@ positions, W draws of a bootstrap.
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
+from scipy.stats import hypergeom
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
@@ -83,7 +84,7 @@ def longest_runs(queries_QxC: np.ndarray, records_NxC: np.ndarray) -> np.ndarray
     while (open_ := low < high).any():
         middle = (low + high + 1) // 2
         for length in np.unique(middle[open_]):
-            table = np.unique(_hashes(sums[1], length))
+            table = np.sort(_hashes(sums[1], length), axis=None)
             which = np.flatnonzero((middle == length) & open_)
             wanted = _hashes(sums[0][which], length)
             place = np.minimum(np.searchsorted(table, wanted), len(table) - 1)
@@ -166,29 +167,38 @@ def share_under(near_made_Q, near_held_M, made_patients, held_patients, percent=
     return float((made < limit).mean()), interval(shares)
 
 
-def compare(near_held_M: np.ndarray, near_made_Q: np.ndarray) -> dict:
-    """Distances of two groups to their nearest training records. "nearer than any held-out": share of made ones;
-    "copies": number that lie at under half the least distance of a held-out one."""
+def compare(near_held_M: np.ndarray, near_made_Q: np.ndarray, near_others_P: np.ndarray) -> dict:
+    """Distances of two groups to their nearest training records; near_others: of training records to the nearest of
+    another patient. "copies": number of made ones that lie at under half of what real ECGs do, which is the least
+    distance of a held-out one or the first percentile of the others, whatever is less. "nearer than any held-out":
+    share of made ones, and how often chance gives as many, were the groups alike."""
     least = near_held_M.min()
+    count = int((near_made_Q < least).sum())
     percentiles = np.percentile(near_made_Q, [1, 5, 50])
     return {
         "min": float(near_made_Q.min()),
         **{k: float(v) for k, v in zip(("p1", "p5", "median"), percentiles)},
-        "nearer than any held-out": float((near_made_Q < least).mean()),
-        "copies": int((near_made_Q < 0.5 * least).sum()),
+        "copies": int((near_made_Q < 0.5 * min(least, np.percentile(near_others_P, 1))).sum()),
+        "nearer than any held-out": count / len(near_made_Q),
+        "by chance": chance(count, len(near_made_Q), len(near_held_M)),
     }
+
+
+def chance(count: int, made: int, held_out: int, place: int = 1) -> float:
+    """How often at least `count` of made ECGs are nearer than the held-out one in that place from the nearest, were the
+    groups alike: at least `count` of the first count + place - 1 of all, in a random order, are made ones."""
+    return float(hypergeom.sf(count - 1, made + held_out, made, count + place - 1)) if count else 1.0
 
 
 def suspicious(found: dict, made: int, held_out: int) -> str:
     """What in a comparison cannot be chance; empty for nothing. Copies: more than one, and more than 0.5 %. Nearest of
-    all: so many generated ECGs nearer than every held-out one that the odds of it are under 1 in 1000, were the groups
-    alike: (made / (made + held_out)) to the power of their number. And more than 5 %, by the whole of the interval,
-    nearer than the nearest 1 % of held-out ones."""
+    all: so many nearer than every held-out ECG that the odds are under 1 in 1000. Nearest 1 %: over 5 % nearer than the
+    nearest 1 % of held-out ECGs, by the whole interval and with odds under 1 in 1000."""
     if found["copies"] > max(1, 0.005 * made):
-        return f"{found['copies']} at under half the least distance of a held-out ECG"
-    count = round(found["nearer than any held-out"] * made)
-    if count * np.log(made / (made + held_out)) < np.log(0.001):
-        return f"{count} nearer than every held-out ECG"
-    if found["95 %"][0] > 0.05:
-        return f"{found['under p1 of held-out']:.0%} nearer than the nearest 1 % of held-out ECGs"
+        return f"{found['copies']} at under half the least distance of real ECGs"
+    if found["by chance"] < 0.001:
+        return f"{found['nearer than any held-out']:.0%} nearer than every held-out ECG"
+    share, place = found["under p1 of held-out"], max(int(np.ceil(0.01 * held_out)), 1)
+    if found["95 %"][0] > 0.05 and chance(round(share * made), made, held_out, place) < 0.001:
+        return f"{share:.0%} nearer than the nearest 1 % of held-out ECGs"
     return ""

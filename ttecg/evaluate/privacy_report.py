@@ -4,14 +4,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ttecg.evaluate import report
+from ttecg.evaluate.privacy_judge import FLOOR
 from ttecg.plot import save
 
-_COLORS = (
-    "#1f4e79",
-    "#b03030",
-    "#e08a3c",
-    "#999999",
-)  # the first is the held-out, the last the planted copies
+_COLORS = ("#8aa5c0", "#1f4e79", "#b03030", "#e08a3c")  # real ECGs blue, generated ones red and orange
+_COPIES = "#999999"
+_AXES = {"one patient stands out": "nearest training patient over the second nearest"}
 _TABLES = {
     "rows": "distance to the nearest training record (0: a copy)",
     "nearest": "is the nearest record of all a training one? (by chance: patients dealt to both sides anew)",
@@ -60,13 +58,13 @@ def plot(found: dict) -> Figure:
     near = found["near"]
     figure = Figure(figsize=(3.6 * len(near), 3.6), facecolor="white", layout="constrained")
     for axis, (name, groups) in zip(figure.subplots(1, len(near)), near.items()):
-        colors = [*_COLORS[: len(groups) - 1], _COLORS[-1]]
+        colors = [*_COLORS[: len(groups) - 1], _COPIES]
         for (group, values), color in zip(groups.items(), colors):
             x = np.sort(values)
             axis.step(x, np.arange(1, len(x) + 1) / len(x), where="post", color=color, label=group)
-        axis.axvline(next(iter(groups.values())).min(), color=_COLORS[0], linewidth=0.8, linestyle=":")
+        axis.axvline(groups[FLOOR].min(), color=_COLORS[1], linewidth=0.8, linestyle=":")
         axis.set_title(name, fontsize=9)
-        axis.set_xlabel("distance to the nearest training record", fontsize=8)
+        axis.set_xlabel(_AXES.get(name, "distance to the nearest training record"), fontsize=8)
         axis.set_xlim(left=0)
     figure.axes[0].set_ylabel("share of ECGs", fontsize=8)
     figure.axes[0].legend(fontsize=7)

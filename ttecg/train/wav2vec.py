@@ -276,6 +276,6 @@ def probe(train_NxD, target_NxL, x_MxD) -> np.ndarray:
     for i, target in enumerate(target_NxL.T):
         known = ~np.isnan(target)
         if len(np.unique(target[known])) == 2:
-            model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+            model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
             scores[:, i] = model.fit(train_NxD[known], target[known]).decision_function(x_MxD)
     return scores
