@@ -25,6 +25,7 @@ from ttecg.models.clip import ClipConfig
 from ttecg.models.functional import Functional
 from ttecg.models.resnet import ResNetConfig
 from ttecg.models.wav2vec import Wav2VecConfig
+from ttecg.train.clip import spoken
 from ttecg.train.config import from_dict
 
 _SHORTEST_S, _LONGEST_S = 2.0, 10.0  # of what is seen: the middle of a longer recording
@@ -131,7 +132,7 @@ class Clip(Encoder):
 
     def texts(self, reports: Iterable[str]) -> np.ndarray:
         """(N, D) float32 unit vectors."""
-        ids = self.prompts.padded([Prompt(report) for report in reports], self.config.length)
+        ids = self.prompts.padded([Prompt(spoken(report)) for report in reports], self.config.length)
         made = []
         for at in range(0, len(ids), _BATCH):
             some = ids[at : at + _BATCH]

@@ -11,7 +11,7 @@ from ttecg.evaluate import report
 from ttecg.evaluate.html_report import Page
 from ttecg.evaluate.intervals import FIELDS
 from ttecg.evaluate.seen import Seen
-from ttecg.plot import plot_ecg
+from ttecg.plot import plot_ecg, save
 
 _MADE, _REAL = "#b03030", "#1f4e79"
 
@@ -38,9 +38,13 @@ def publish(about: dict, sections: list[Section], made: Seen, real: Seen, out=No
             print(f"\n{s.name}: {s.note}\n{report.table(_shown(s.rows))}")
     found = {**about, "looks_bad": bad, **{s.name: s.rows for s in sections}}
     if out:
-        report.save(out, "generation", {k: v for k, v in found.items() if k != "rows"}, [])
-        _page(about, bad, sections, made, real).save(f"{out}/generation.html")
-        print(f"\nresults in {out}: generation.json, generation.html")
+        report.save(out, "generation", found, [])
+        drawn = {name: draw(made, real) for name, draw in _FIGURES.items()}
+        for name, (figure, _) in drawn.items():
+            save(figure, f"{out}/{name}.png", 100)
+        _page(about, bad, sections, made, real, drawn).save(f"{out}/generation.html")
+        names = ", ".join(f"{name}.png" for name in drawn)
+        print(f"\nresults in {out}: generation.json, generation.html, {names}")
     return found
 
 
@@ -115,7 +119,7 @@ def _cell(value):
     return "" if value is None else value
 
 
-def _page(about: dict, bad, sections, made: Seen, real: Seen) -> Page:
+def _page(about: dict, bad, sections, made: Seen, real: Seen, drawn: dict) -> Page:
     page = Page(f"ECGs made by {about['model']}")
     page.text("Synthetic ECGs: research material, not for diagnosis.", "bad")
     page.text(
@@ -129,10 +133,9 @@ def _page(about: dict, bad, sections, made: Seen, real: Seen) -> Page:
     for s in sections:
         if s.rows:
             page.heading(s.name.capitalize()).text(s.note, "small").table(_shown(s.rows))
-            drawn = {"intervals": _histograms, "fidelity": _clouds, "text": _spectra}.get(s.name)
-            if drawn:
-                figure, caption = drawn(made, real)
-                page.figure(figure, caption)
+            for name in {"fidelity": ("fidelity", "spectrum")}.get(s.name, (s.name,)):
+                if name in drawn:
+                    page.figure(*drawn[name])
     page.heading("Some ECGs")
     for kind, ecgs in (("generated", made.some), ("recorded, of the same report", real.some)):
         for number, ecg in enumerate(ecgs, 1):
@@ -185,3 +188,6 @@ def _spectra(made: Seen, real: Seen):
     axis.set_ylabel("share of power, dB")
     axis.legend(fontsize=8)
     return figure, "Power by frequency, median and 80 % of ECGs, mean over leads."
+
+
+_FIGURES = {"fidelity": _clouds, "spectrum": _spectra, "intervals": _histograms}
