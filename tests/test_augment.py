@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from ttecg import augment as module
-from ttecg import cli
-from ttecg.augment import BLOCK, augment, class_names, read_provenance
+from ttecg import augment_blocks, cli
+from ttecg.augment import augment, class_names, read_provenance
+from ttecg.augment_blocks import BLOCK
 from ttecg.data.batches import open_sources
 from ttecg.data.dataset import describe, open_dataset
 from ttecg.data.prepare import prepare
@@ -142,7 +143,7 @@ def test_every_refusal_is_counted_with_its_reason(data, tools, tmp_path):
             said.update(found[:1])
             kept += not found
         asked += BLOCK
-    assert {k: row[f"refused: {k}"] for k in module.REASONS} == dict(said)
+    assert {k: row[f"refused: {k}"] for k in augment_blocks.REASONS} == dict(said)
     assert row["asked"] == asked and row["kept"] == 40
     indices = [line["index"] for line in read_provenance(tmp_path / "out")]
     assert indices == [i for i in range(asked) if not reasons(i)][:40]
@@ -349,7 +350,7 @@ def _ended(task):
 
 def test_a_killed_process_is_an_error_and_no_endless_wait(data, monkeypatch):
     """Whoever runs short of memory loses a process first."""
-    monkeypatch.setattr(module, "_block", _ended)
+    monkeypatch.setattr(augment_blocks, "make_block", _ended)
     with pytest.raises(OSError, match="goes on from here"):
-        with module._pool(None, str(data), None, (), None, 2) as run_blocks:
+        with augment_blocks.open_pool(None, str(data), None, (), None, 2) as run_blocks:
             list(run_blocks([("work", 0, "HYP", 0)]))

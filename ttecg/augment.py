@@ -9,55 +9,32 @@ piece, so an interrupted run goes on with the next block, several processes do d
 same. Blocks lie in a hidden folder beside `out` until the set is put together.
 """
 
-import concurrent.futures
-import contextlib
 import dataclasses
-import functools
 import hashlib
 import itertools
 import json
-import multiprocessing
-import os
 import pathlib
 import shutil
-import threading
 from collections.abc import Iterator
 
 import numpy as np
 from tqdm import tqdm
 
+from ttecg.augment_blocks import BLOCK, CLASS_SPAN, REASONS, Plan, Tools, block_file, open_pool, read_lines
 from ttecg.data.builder import RecordBuilder
 from ttecg.data.dataset import describe, open_dataset
 from ttecg.data.prepare import FORMAT, SPEC, collect, damaged_files
 from ttecg.data.prepare import run as run_builder
 from ttecg.data.staged import staged_folder
 from ttecg.data.statements import LABEL_SETS, label_names, statements, targets
-from ttecg.ecg import INDEPENDENT, to_twelve
+from ttecg.ecg import to_twelve
 from ttecg.evaluate import report
 from ttecg.train.config import write_text
 
-BLOCK = 32  # requests
 _TRIES = 5  # requests for every ECG that is wanted, at most
 _PASS = 0.2  # share of real records of a class that the classifier's threshold would refuse
 _CALIBRATED = 200  # real records of a class that the threshold is taken from, at most
-_CLASS_SPAN = 10_000_000  # sample numbers set aside for a class
 _PLAN, PROVENANCE = "plan.json", "provenance.jsonl"
-REASONS = ("fault", "noise", "class")
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is to be made; the same plan gives the same set. wanted: {class: number}; models and filters by name and
-    hash ("" for none); thresholds: {class: least probability}."""
-
-    data: str
-    records: dict
-    wanted: dict[str, int]
-    seed: int
-    model: tuple[str, str]
-    classifier: tuple[str, str]
-    quality: tuple[str, str]
-    thresholds: dict[str, float]
 
 
 def augment(
@@ -92,7 +69,7 @@ def augment(
     work = out.absolute().with_name(f".{out.name}.augment")
     _open_work(work, plan)
     rows, due, made = [], {}, dict.fromkeys(wanted, 0)
-    with _pool(tools, data, plan, names, told, processes) as run_blocks:
+    with open_pool(tools, data, plan, names, told, processes) as run_blocks:
         for number, name in enumerate(wanted):
             due[name] = max(0, wanted[name] - made[name])
             row = _make_class(work, plan, number, name, due[name], run_blocks, processes)
@@ -159,44 +136,9 @@ def _wanted(told_NxL, reported_N, names, target_count: int, balance: bool) -> tu
     wanted = {name: goal - n for name, n in sorted(there.items(), key=lambda c: (c[1], c[0])) if n < goal}
     if not wanted:
         raise ValueError(f"every class has {goal} records or more already ({seen}); nothing is to be made")
-    if max(wanted.values()) * _TRIES > _CLASS_SPAN:
-        raise ValueError(f"at most {_CLASS_SPAN // _TRIES} ECGs can be made of a class in one run")
+    if max(wanted.values()) * _TRIES > CLASS_SPAN:
+        raise ValueError(f"at most {CLASS_SPAN // _TRIES} ECGs can be made of a class in one run")
     return goal, wanted
-
-
-@dataclasses.dataclass(frozen=True)
-class Tools:
-    """Names of the models; each process loads them for itself, once."""
-
-    model: str
-    classifier: str
-    quality: str
-
-    @functools.cached_property
-    def maker(self):
-        from ttecg.loading import load
-
-        found = load(self.model)
-        if not hasattr(found, "generate_many"):
-            raise ValueError(
-                f"{self.model} makes no ECGs from reports; give a text-to-ECG bundle such as demo"
-            )
-        return found
-
-    @functools.cached_property
-    def judge(self):
-        from ttecg import encoders
-
-        found = encoders.load(self.classifier)
-        if found.kind != "classifier":
-            raise ValueError(f"{self.classifier} is a {found.kind} model; a classifier is needed")
-        return found
-
-    @functools.cached_property
-    def detector(self):
-        from ttecg.quality import load
-
-        return load(self.quality)
 
 
 def _plan(data, records, told, names, wanted, tools: Tools, seed: int) -> Plan:
@@ -253,53 +195,6 @@ def _open_work(work: pathlib.Path, plan: Plan):
     write_text(file, _text(plan))
 
 
-@contextlib.contextmanager
-def _pool(tools: Tools, data, plan: Plan, names, told, processes: int):
-    """A function from blocks to their results, in this process or in several."""
-    if processes == 1:
-        _start(tools, data, plan, names, told)
-        yield lambda blocks: map(_block, blocks)
-        return
-    others = multiprocessing.active_children()
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(
-        processes, context, _start, (tools, data, plan, names, told)
-    )
-    try:
-        yield lambda blocks: pool.map(_block, blocks)
-    except concurrent.futures.BrokenExecutor:  # multiprocessing.Pool would wait for the lost block for ever
-        raise OSError(
-            "a process that makes ECGs was ended, perhaps for want of memory; the same command goes on from here, "
-            "with fewer --processes if need be"
-        ) from None
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for (
-            process
-        ) in multiprocessing.active_children():  # a block that nobody waits for is not made to its end
-            if process not in others:
-                process.terminate()
-
-
-_worker: dict = {}  # what `_start` gave this process
-
-
-def _start(tools: Tools, data, plan: Plan, names, told):
-    from ttecg.runtime import keep_compiled_programs
-
-    keep_compiled_programs()
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _worker.update(tools=tools, records=open_dataset(data, "train"), plan=plan, told=told, names=names)
-
-
-def _end_with(parent):
-    """A killed parent leaves no process behind."""
-    parent.join()
-    os._exit(1)
-
-
 def _make_class(work, plan: Plan, number: int, name: str, due: int, run_blocks, processes: int) -> dict:
     """Blocks until `due` ECGs are kept or every try is used up. A row for the table."""
     kept, asked, refused = 0, 0, dict.fromkeys(REASONS, 0)
@@ -308,12 +203,12 @@ def _make_class(work, plan: Plan, number: int, name: str, due: int, run_blocks, 
         block = 0
         while kept < due and block < last:
             wave = range(block, min(block + processes, last))
-            todo = [(str(work), number, name, b) for b in wave if not _file(work, number, b).exists()]
+            todo = [(str(work), number, name, b) for b in wave if not block_file(work, number, b).exists()]
             for _ in run_blocks(todo):
                 pass
             for b in wave:
                 if kept < due:
-                    lines = _lines(_file(work, number, b))
+                    lines = read_lines(block_file(work, number, b))
                     kept += sum(not line["refused"] for line in lines)
                     asked += len(lines)
                     for line in lines:
@@ -330,63 +225,8 @@ def _make_class(work, plan: Plan, number: int, name: str, due: int, run_blocks, 
 def _first_kept(work, number: int, due: int) -> Iterator[dict]:
     """Lines of the ECGs of a class that come into the set."""
     files = sorted(pathlib.Path(work).glob(f"{number:03d}-??????.npz"))
-    kept = (line for file in files for line in _lines(file) if not line["refused"])
+    kept = (line for file in files for line in read_lines(file) if not line["refused"])
     return itertools.islice(kept, due)
-
-
-def _file(work, number: int, block: int) -> pathlib.Path:
-    return pathlib.Path(work) / f"{number:03d}-{block:06d}.npz"
-
-
-def _block(task) -> None:
-    """Makes, judges and writes one block: the kept signals, and a line for every request."""
-    work, number, name, block = task
-    tools, plan = _worker["tools"], _worker["plan"]
-    sources = np.flatnonzero(_worker["told"][:, _worker["names"].index(name)] == 1)
-    sources = np.random.default_rng((plan.seed, number)).permutation(sources)
-    places = [int(sources[k % len(sources)]) for k in range(block * BLOCK, (block + 1) * BLOCK)]
-    real = [_worker["records"][i] for i in places]
-    from ttecg.evaluate.generation import prompt_of
-
-    first = number * _CLASS_SPAN + block * BLOCK
-    asked = [(prompt_of(e), (plan.seed, first + i)) for i, e in enumerate(real)]
-    made = list(tools.maker.generate_many(asked))
-    chance = [None] * len(made)
-    if tools.classifier:
-        chance = tools.judge.probabilities(made)[:, tools.judge.names.index(name)]
-    lines, kept = [], []
-    for i, (ecg, source, p) in enumerate(zip(made, real, chance)):
-        noise = tools.detector.scores(ecg)["record"] if tools.quality else None
-        refused = _refusals(ecg, plan, name, p, noise)
-        lines.append({
-            "class": name, "refused": refused, "prompt": ecg.info["prompt"], "report": source.report,
-            "age": source.age, "sex": source.sex, "labels": list(source.labels),
-            "patient_id": source.info["patient_id"], "source": source.id, "seed": plan.seed, "index": first + i,
-            "model": plan.model[0], "model_hash": plan.model[1],
-            "probability": None if p is None else round(float(p), 4),
-            "noise": None if noise is None else round(noise, 4),
-        })  # fmt: skip
-        if not refused:
-            kept.append(np.rint(ecg.select(INDEPENDENT).signal * 1000).astype(np.int16))
-    file = _file(work, number, block)
-    scratch = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npz")
-    signal = np.stack(kept) if kept else np.zeros((0, 0, 8), np.int16)
-    np.savez_compressed(scratch, signal=signal, rate=made[0].rate, lines=json.dumps(lines))
-    os.replace(scratch, file)
-
-
-def _refusals(ecg, plan: Plan, name: str, probability, noise) -> list[str]:
-    from ttecg.evaluate.adherence import faults
-    from ttecg.quality import NOISY
-
-    found = ["fault"] if faults(ecg) else []
-    found += ["noise"] if noise is not None and noise >= NOISY else []
-    return found + (["class"] if probability is not None and probability < plan.thresholds[name] else [])
-
-
-def _lines(file: pathlib.Path) -> list[dict]:
-    with np.load(file, allow_pickle=False) as stored:
-        return json.loads(str(stored["lines"]))
 
 
 def _kept(work, wanted: dict[str, int]) -> Iterator[tuple[np.ndarray, float, dict]]:

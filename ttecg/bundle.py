@@ -28,6 +28,7 @@ from ttecg.train.config import from_dict
 CONFIG, CARD, TEXT = "config.json", "MODEL_CARD.md", "text.model"
 TOKENIZER, GENERATOR = "tokenizer.safetensors", "generator.safetensors"
 NETWORK = "model.safetensors"  # of a bundle that holds one network
+_TRAINERS = {"quality": "noise-detector", "encoder": "wav2vec"}  # where the verb is not the kind
 _PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
 _PARTS = {
     "name": str,
@@ -270,7 +271,8 @@ def read_network(path: pathlib.Path, kind: str) -> dict:
         or stored.get("kind") != kind
         or not isinstance(stored.get("model"), dict)
     ):
-        raise ValueError(f"{path} is no {kind} model; `ttecg train {kind}` and `ttecg export` make one")
+        trainer = _TRAINERS.get(kind, kind)
+        raise ValueError(f"{path} is no {kind} model; `ttecg train {trainer}` and `ttecg export` make one")
     return {"name": path.name, **stored}
 
 
