@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ttecg import bundle, quality
@@ -182,7 +183,8 @@ def clusters(features_NxF, count: int, seed: int) -> dict:
     mean, spread = features_NxF.mean(0), features_NxF.std(0) + 1e-6
     scaled = (features_NxF - mean) / spread
     codes, levels = scaled[:, :-LEVELS], scaled[:, -LEVELS:]
-    found = KMeans(count, n_init=3, random_state=seed).fit(codes)
+    with threadpool_limits(1):  # threads add their parts in the order in which they end
+        found = KMeans(count, n_init=3, random_state=seed).fit(codes)
     usual = np.stack([np.median(levels[found.labels_ == k], axis=0) for k in range(count)])
     return {
         "mean": mean,
