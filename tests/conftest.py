@@ -115,3 +115,28 @@ def debug_model(debug_bundle):
     import ttecg
 
     return ttecg.load(debug_bundle)
+
+
+@pytest.fixture(scope="session")
+def learn():
+    """learn(objective, batch, steps, change=None) -> [(state, {metric: number})] of steps on one batch; change(state)
+    alters the first state in place."""
+    import jax
+
+    from ttecg.train.loop import RunConfig
+    from ttecg.train.objective import update
+    from ttecg.train.state import init_state
+
+    def run(objective, batch, steps, change=None):
+        config = RunConfig(steps=max(steps, 1000))
+        step = jax.jit(lambda s, k: update(objective, config, s, batch, k))
+        state = init_state(objective.functional, objective.optimizer.create(config.steps), jax.random.key(0))
+        if change:
+            change(state)
+        made = []
+        for i in range(steps):
+            state, metrics = step(state, jax.random.fold_in(jax.random.key(2), i))
+            made.append((state, {k: float(v) for k, v in metrics.items()}))
+        return made
+
+    return run

@@ -145,6 +145,7 @@ def load_fitting(name, params: dict) -> tuple[dict, list[str]]:
     else:
         path = resolve(name)
         stored = _read_arrays(path / (NETWORK if (path / NETWORK).is_file() else GENERATOR))
+    stored = {k: _parted(v, params[k].shape) if k in params else v for k, v in stored.items()}
     fitting = {k: v for k, v in stored.items() if k in params and v.shape == params[k].shape}
     if not fitting:
         raise ValueError(f"init={name}: none of its weights fits this model")
@@ -237,6 +238,7 @@ def save_arrays(path, params, buffers, dtype):
 def load_arrays(path: pathlib.Path, functional: Functional) -> tuple[dict, dict]:
     """float32 arrays of a safetensors file, split into (params, buffers); ValueError where they do not fit."""
     arrays = _read_arrays(path)
+    arrays = {name: _parted(x, functional.shapes.get(name, x.shape)) for name, x in arrays.items()}
     check_arrays(functional.shapes, arrays, str(path))
     params = {name: arrays[name] for name in functional.param_names}
     return params, {name: v for name, v in arrays.items() if name not in params}
@@ -247,6 +249,13 @@ def _read_arrays(path: pathlib.Path) -> dict:
         return cast(load_file(path), np.float32)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
+
+
+def _parted(array, shape: tuple):
+    """The array, its last axis cut in two where the model has two: bundles may store the parts of a kernel that makes
+    several arrays side by side."""
+    merged = (*shape[:-2], shape[-2] * shape[-1]) if len(shape) > 1 else shape
+    return array.reshape(shape) if array.shape == merged else array
 
 
 def newest_weights(workdir: pathlib.Path, functional: Functional) -> tuple[dict, dict]:

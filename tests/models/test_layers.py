@@ -138,3 +138,16 @@ def test_dropout_of_a_trunk_follows_the_key(trunk):
     a, b, c = (call(jax.random.key(k)) for k in (0, 0, 1))
     np.testing.assert_array_equal(a, b)
     assert float(jnp.abs(a - c).max()) > 1e-3
+
+
+def test_maxima_and_their_slopes():
+    x = jax.random.normal(jax.random.key(0), (2, 6, 3))
+    np.testing.assert_array_equal(layers.peak(x), x.max(1))
+    np.testing.assert_array_equal(layers.halved(x), x.reshape(2, 3, 2, 3).max(2))
+    for made, by_max in (
+        (layers.peak, lambda x: x.max(1)),
+        (layers.halved, lambda x: x.reshape(2, 3, 2, 3).max(2)),
+    ):
+        slopes = [jax.grad(lambda x, f=f: (f(x) ** 2).sum())(x) for f in (made, by_max)]
+        np.testing.assert_allclose(*slopes, rtol=1e-6)
+    assert np.isfinite(jax.grad(lambda x: layers.peak(x).sum())(jnp.zeros((1, 4, 2)))).all()

@@ -1,5 +1,6 @@
 """The classifier's trainer: resumed equals straight bit for bit, and what is not known teaches nothing."""
 
+import dataclasses
 import json
 
 import jax
@@ -52,12 +53,14 @@ def test_resumed_equals_straight(config, tmp_path):
 
 
 def gradient(functional, config, batch):
-    params, buffers = functional.init(jax.random.key(0))
+    state = init_state(functional, config.optimizer.create(1), jax.random.key(0))
     ones = np.ones(len(config.names), np.float32)
-    loss = lambda p, x: classifier.loss_of(  # noqa: E731
-        functional, config, ones, p, buffers, batch | {"signal": x}, jax.random.key(1)
-    )
-    return jax.jit(jax.value_and_grad(loss, (0, 1)))(params, batch["signal"])
+
+    def loss(params, x):
+        rows = batch | {"signal": x}
+        return classifier.loss(functional, config, ones, params, state, rows, jax.random.key(1))[0]
+
+    return jax.jit(jax.value_and_grad(loss, (0, 1)))(state.params, batch["signal"])
 
 
 def test_what_is_not_known_teaches_nothing(functional, config):
@@ -72,15 +75,10 @@ def test_what_is_not_known_teaches_nothing(functional, config):
     assert value == 0 and all((np.asarray(g) == 0).all() for g in by_params.values())
 
 
-def test_one_batch_can_be_learned(functional, config):
-    optimizer = OptimizerConfig(learning_rate=1e-2, warmup=1, schedule="constant").create(60)
-    state = init_state(functional, optimizer, jax.random.key(0))
-    batch, ones = batch_of(5), np.ones(5, np.float32)
-    step = jax.jit(lambda s, k: classifier.loss_step(functional, config, ones, s, batch, k, optimizer))
-    losses = []
-    for i in range(60):
-        state, metrics = step(state, jax.random.fold_in(jax.random.key(2), i))
-        losses.append(float(metrics["loss"]))
+def test_one_batch_can_be_learned(config, learn):
+    optimizer = OptimizerConfig(learning_rate=1e-2, warmup=1, schedule="constant")
+    what = dataclasses.replace(classifier.objective(config), optimizer=optimizer)
+    losses = [m["loss"] for _, m in learn(what, batch_of(5), 60)]
     assert losses[-1] < 0.3 * losses[0]
 
 

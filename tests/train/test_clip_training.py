@@ -1,5 +1,7 @@
 """The CLIP pair's trainer: resumed equals straight bit for bit, equal texts do not repel, and what the texts hold."""
 
+import dataclasses
+import functools
 import json
 
 import jax
@@ -15,7 +17,7 @@ from ttecg.models.clip import LARGEST_LOG_SCALE
 from ttecg.models.functional import Functional
 from ttecg.train import clip
 from ttecg.train.clip import ClipTraining, contrastive, fewer, label_loss, number, shown, spoken
-from ttecg.train.state import OptimizerConfig, init_state
+from ttecg.train.state import OptimizerConfig
 
 TINY = (
     "model.resnet.widths=(8,16)",
@@ -121,17 +123,17 @@ def test_labels_that_are_not_known_teach_nothing():
     assert float(label_loss(logits, np.full((2, 2), np.nan))) == 0
 
 
-def test_one_batch_can_be_learned_and_the_scale_is_held(functional, config):
-    optimizer = OptimizerConfig(learning_rate=1e-2, warmup=1, schedule="constant").create(60)
-    state = init_state(functional, optimizer, jax.random.key(0))
+def test_one_batch_can_be_learned_and_the_scale_is_held(config, functional, learn):
     high = jnp.float32(LARGEST_LOG_SCALE)
-    state.params["log_scale"] = high + 1
-    step = jax.jit(lambda s, k: clip.loss_step(functional, config, s, batch_of(), k, optimizer))
-    losses, scales = [], []
-    for i in range(60):
-        state, metrics = step(state, jax.random.fold_in(jax.random.key(2), i))
-        losses.append(float(metrics["loss"]))
-        scales.append(float(state.params["log_scale"]))
+    what = dataclasses.replace(
+        clip.objective(config),
+        functional=functional,
+        loss=functools.partial(clip.loss, functional, config),
+        optimizer=OptimizerConfig(learning_rate=1e-2, warmup=1, schedule="constant"),
+    )
+    made = learn(what, batch_of(), 60, lambda state: state.params.update(log_scale=high + 1))
+    losses = [m["loss"] for _, m in made]
+    scales = [float(state.params["log_scale"]) for state, _ in made]
     assert losses[-1] < 0.3 * losses[0]
     assert max(scales) <= high and min(scales) < high - 0.01  # held there, and free to come back
 

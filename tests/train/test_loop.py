@@ -23,8 +23,9 @@ from ttecg.models.functional import Functional
 from ttecg.models.layers import Buffer
 from ttecg.train.checkpoint import Checkpoints
 from ttecg.train.loop import RunConfig, Task, train
+from ttecg.train.objective import Objective, shapes_of
 from ttecg.train.sharding import P
-from ttecg.train.state import OptimizerConfig, apply_gradients
+from ttecg.train.state import OptimizerConfig
 
 RUN = RunConfig(seed=3, steps=8, batch=8, log_every=1, eval_every=100, checkpoint_every=3, mesh_data=1)
 
@@ -43,16 +44,11 @@ class Plane(nnx.Module):
 FUNCTIONAL = Functional(Plane)
 
 
-def loss_step(state, batch, key, optimizer):
+def loss(params, state, batch, key):
     """Least squares with noise from the key, so that a resumed run must have the same keys."""
-
-    def loss(params):
-        y = FUNCTIONAL.merge(params, state.buffers)(batch["x"])
-        return jnp.mean((y + 0.1 * jax.random.normal(key, y.shape) - batch["y"]) ** 2)
-
-    value, grads = jax.value_and_grad(loss)(state.params)
-    state, norms = apply_gradients(state, grads, optimizer, 0.9, {"seen": state.buffers["seen"] + 1})
-    return state, {"loss": value, "noise": jax.random.normal(key), **norms}
+    y = FUNCTIONAL.merge(params, state.buffers)(batch["x"])
+    value = jnp.mean((y + 0.1 * jax.random.normal(key, y.shape) - batch["y"]) ** 2)
+    return value, ({"noise": jax.random.normal(key)}, {"seen": state.buffers["seen"] + 1})
 
 
 def make_row(rng):
@@ -64,7 +60,8 @@ def task(batch=None, **changes) -> Task:
     batch = batch or batches.batches(make_row, RUN.seed, RUN.batch)
     rules = ((r"kernel", P(None, "model")), (r"seen", P()))
     optimizer = OptimizerConfig(learning_rate=0.1, warmup=2)
-    return dataclasses.replace(Task(FUNCTIONAL, rules, optimizer, loss_step, batch), **changes)
+    what = Objective(FUNCTIONAL, rules, optimizer, loss, shapes_of(make_row(np.random.default_rng(0))))
+    return dataclasses.replace(Task(what, batch), **changes)
 
 
 def disturbed(at: int, disturb) -> Task:

@@ -1,5 +1,7 @@
 """The noise detectors' trainer: resumed equals straight with both second stages, and noise is what it claims to be."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -50,18 +52,13 @@ def test_a_run_that_was_asked_to_stop_fits_nothing(config_of, tmp_path, monkeypa
     assert not (tmp_path / "run" / quality.FITTED).exists()
 
 
-def test_one_batch_can_be_learned(config_of):
+def test_one_batch_can_be_learned(config_of, learn):
     config = config_of("noise_detector_debug", "model.widths=(8,16)", "model.code=4")
-    functional = Functional(config.model.create)
-    optimizer = OptimizerConfig(learning_rate=1e-2, warmup=1, schedule="constant").create(150)
-    state = init_state(functional, optimizer, jax.random.key(0))
+    optimizer = OptimizerConfig(learning_rate=1e-2, warmup=1, schedule="constant")
     t = np.arange(config.model.piece) / config.model.rate
     batch = {"piece": np.sin(2 * np.pi * np.array([[1.0], [2.0], [3.0]]) * t).astype(np.float32)}
-    step = jax.jit(lambda s, k: noise_detector.loss_step(functional, config, s, batch, k, optimizer))
-    losses = []
-    for _ in range(150):
-        state, metrics = step(state, jax.random.key(0))
-        losses.append(float(metrics["loss"]))
+    what = dataclasses.replace(noise_detector.objective(config), optimizer=optimizer)
+    losses = [m["loss"] for _, m in learn(what, batch, 150)]
     assert losses[-1] < 0.2 * losses[0]
 
 

@@ -11,21 +11,6 @@ from ttecg.train.generator import RULES
 from ttecg.train.sharding import P
 from ttecg.train.state import OptimizerConfig, init_state
 
-IN_COLUMNS = {
-    "qkv/kernel",
-    "wide/kernel",
-    "prompt_wide/kernel",
-    "frame_in/kernel",
-    "prompt_table",
-    "plan_table",
-    "code_table",
-    "prompt_positions",
-    "code_positions",
-    "section",
-}
-IN_ROWS = {"out/kernel", "narrow/kernel", "frame_mix/kernel", "query/kernel", "prompt_out/kernel"}
-IN_BIAS = {"wide/bias", "prompt_wide/bias", "frame_in/bias"}
-
 
 def test_meshes():
     assert dict(sharding.make_mesh().shape) == {"data": 8, "model": 1}
@@ -46,26 +31,15 @@ def test_a_parameter_without_a_rule_is_named():
         sharding.spec("b/kernel", (3,), rules)
 
 
-@pytest.mark.parametrize("name", ["generator_debug", "generator_base", "generator_paper"])
-def test_what_of_a_generator_lies_along_the_model_axis(config_of, name):
-    functional = Functional(config_of(name).model.create)
-    split = {}
-    for parameter, shape in functional.shapes.items():
-        partition = sharding.spec(parameter, shape, RULES)
-        for axis, along in enumerate(partition):
-            if along:
-                assert shape[axis] % 2 == 0, f"{parameter} {shape} does not divide"
-                split.setdefault(axis if len(shape) > 1 else "bias", set()).add(_kind(parameter))
-    assert (
-        split.pop(1) <= IN_COLUMNS and split.pop(0) <= IN_ROWS and split.pop("bias") <= IN_BIAS and not split
-    )
-    blocks = [n for n in functional.shapes if n.startswith("trunk/") and n.endswith("kernel")]
-    assert blocks and all(any(sharding.spec(n, functional.shapes[n], RULES)) for n in blocks)
-
-
-def _kind(parameter: str) -> str:
-    parts = parameter.split("/")
-    return "/".join(parts[-2:]) if parts[-1] in ("kernel", "bias") else parts[-1]
+def test_an_axis_that_does_not_divide_stays_whole_and_the_longest_free_one_takes_the_data():
+    mesh = sharding.make_mesh(4, 2)
+    assert sharding.fitted(P(None, "model"), (64, 96), mesh, False) == P(None, "model")
+    assert sharding.fitted(P(None, "model"), (64, 97), mesh, False) == P()
+    assert sharding.fitted(P(None, "model"), (64, 96), mesh, True) == P("data", "model")
+    assert sharding.fitted(P(), (64, 128, 3), mesh, True) == P(None, "data")
+    assert sharding.fitted(P("model"), (8192,), mesh, True) == P("model")
+    assert sharding.fitted(P(), (16, 16), mesh, True) == P(), "too small to be worth it"
+    assert sharding.fitted(P(), (4099, 3), mesh, True) == P()
 
 
 def test_moments_follow_their_parameter_and_counters_are_everywhere(config_of):

@@ -11,11 +11,9 @@ import pytest
 from ttecg.bundle import load_fitting, load_tokenizer
 from ttecg.data.prompt import PromptEncoder
 from ttecg.models import beat_plan
-from ttecg.models.functional import Functional
 from ttecg.models.paper_generator import PaperGeneratorConfig
 from ttecg.train import generator, tokenizer
 from ttecg.train.checkpoint import Checkpoints
-from ttecg.train.state import init_state
 
 TINY_TOKENIZER = (
     "model.width=8",
@@ -118,31 +116,15 @@ def test_a_source_without_records_is_named_before_anything_is_written(trainer, t
     assert not (tmp_path / "new").exists()
 
 
-def test_the_tokenizer_learns_one_batch(config_of):
+def test_the_tokenizer_learns_one_batch(config_of, learn):
     config = config_of("tokenizer_debug", *TINY_TOKENIZER, "optimizer.learning_rate=5e-3")
     t = np.arange(252)[None, :, None] / 250
     wave = np.sin(
         2 * np.pi * np.array([1.0, 1.5, 2.5, 3.5])[:, None, None] * t + np.linspace(0, 3, 8)
     ).astype(np.float32)
-    values = _learn(
-        tokenizer.loss_step,
-        Functional(config.model.create),
-        config,
-        {"signal": wave, "levels": np.full(4, 2)},
-    )
+    batch = {"signal": wave, "levels": np.full(4, 2)}
+    values = [m["loss"] for _, m in learn(tokenizer.objective(config), batch, 40)]
     assert values[-1] < 0.5 * values[1], values
-
-
-def _learn(loss_step, functional, config, batch, steps=40):
-    """Losses of steps on one batch, without dropout's changing keys."""
-    optimizer = config.optimizer.create(1000)
-    key = jax.random.key(0)
-    step = jax.jit(lambda s, k: loss_step(functional, config, s, batch, k, optimizer))
-    state, values = jax.jit(lambda k: init_state(functional, optimizer, k))(key), []
-    for i in range(steps):
-        state, metrics = step(state, jax.random.fold_in(key, i))
-        values.append(float(metrics["loss"]))
-    return values
 
 
 def test_what_comes_from_data_is_in_the_state(straight):

@@ -13,7 +13,7 @@ import pytest
 from ttecg.data.batches import open_sources, row_rng
 from ttecg.models.functional import Functional
 from ttecg.train import wav2vec
-from ttecg.train.state import OptimizerConfig, init_state
+from ttecg.train.state import OptimizerConfig
 from ttecg.train.wav2vec import Wav2VecTraining, masked_loss, segment_loss, wrong_frames
 
 TINY = (
@@ -220,15 +220,11 @@ def test_training_is_noisy_and_validation_is_not(functional, config):
     assert terms(0.5, None) == terms(0.1, None)
 
 
-def test_one_batch_can_be_learned(functional, config):
-    optimizer = OptimizerConfig(learning_rate=1e-2, warmup=1, schedule="constant").create(60)
-    state, batch = init_state(functional, optimizer, jax.random.key(0)), batch_of(config)
-    step = jax.jit(lambda s, k: wav2vec.loss_step(functional, config, s, batch, k, optimizer))
-    segments, masked = [], []
-    for i in range(60):
-        state, metrics = step(state, jax.random.fold_in(jax.random.key(2), i))
-        segments.append(float(metrics["segments"]))
-        masked.append(float(metrics["masked"]))
+def test_one_batch_can_be_learned(config, learn):
+    optimizer = OptimizerConfig(learning_rate=1e-2, warmup=1, schedule="constant")
+    what = dataclasses.replace(wav2vec.objective(config), optimizer=optimizer)
+    made = learn(what, batch_of(config), 60)
+    segments, masked = ([m[name] for _, m in made] for name in ("segments", "masked"))
     assert np.mean(segments[-5:]) < 0.5 * segments[0]
     assert np.mean(masked[-5:]) < 0.9 * np.mean(masked[:5])
 

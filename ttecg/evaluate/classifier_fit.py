@@ -15,12 +15,13 @@ from ttecg.models.functional import Functional
 from ttecg.train.classifier import (
     ClassifierTraining,
     augmented,
-    loss_step,
     mixed,
+    objective,
     predict,
     visible_eight,
     weights_of,
 )
+from ttecg.train.objective import update
 from ttecg.train.state import init_state
 
 _MICROVOLT = np.float32(1e-3)  # mV
@@ -62,12 +63,13 @@ def _weights(config: ClassifierTraining, target_NxL) -> np.ndarray:
 @functools.lru_cache(maxsize=32)
 def _programs(functional: Functional, config: ClassifierTraining, weights: tuple[float, ...]):
     """(start(keys), step(state, batch, keys)), compiled for all rows of a study alike."""
-    optimizer, weights_L = config.optimizer.create(config.run.steps), jnp.array(weights)
+    optimizer, what = (
+        config.optimizer.create(config.run.steps),
+        objective(config, np.array(weights, np.float32)),
+    )
 
     def one(state, batch, key):
-        return loss_step(
-            functional, config, weights_L, state, batch, jax.random.fold_in(key, state.step), optimizer
-        )
+        return update(what, config.run, state, batch, jax.random.fold_in(key, state.step))
 
     def step(state, batch, keys):
         if (

@@ -68,6 +68,18 @@ class Upsample2(nnx.Module):
         return y + self.bias[...].astype(x.dtype)
 
 
+def halved(x_BxTxC):
+    """The larger of every two neighbours, (B, T/2, C)."""
+    pairs = x_BxTxC.reshape(x_BxTxC.shape[0], -1, 2, x_BxTxC.shape[-1])
+    return jnp.maximum(pairs[:, :, 0], pairs[:, :, 1])
+
+
+def peak(x_BxTxC):
+    """The maximum over time, (B, C). Not by jnp.max: its gradient is shared by the elements that equal the maximum, and
+    where the compiler makes them a second time, rounded differently, none does, and it is 0/0."""
+    return jnp.take_along_axis(x_BxTxC, x_BxTxC.argmax(1, keepdims=True), 1)[:, 0]
+
+
 def check_compute(name: str):
     """ValueError for what `compute_dtype` does not know. Asks no device, so configs come before devices."""
     if name not in ("auto", "float32", "bfloat16"):

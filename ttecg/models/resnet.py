@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ttecg.models.layers import Conv1d, check_compute, compute_dtype, dropout
+from ttecg.models.layers import Conv1d, check_compute, compute_dtype, dropout, peak
 from ttecg.models.unet import GroupNorm
 
 _FLAT = 1e-6  # mV: a lead with less spread holds nothing
@@ -89,7 +89,7 @@ class ResNet(nnx.Module):
         for block in self.blocks:
             x = block(x)
         x = x.astype(jnp.float32)
-        return jnp.concatenate([x.mean(1), x.max(1)], -1)
+        return jnp.concatenate([x.mean(1), peak(x)], -1)
 
     def __call__(self, signal_BxTx8, key=None):
         """Logits (B, N) float32. key: for dropout, in training."""

@@ -25,6 +25,20 @@ class Linear(nnx.Module):
         return y if self.bias is None else y + self.bias[...].astype(x.dtype)
 
 
+class Parts(nnx.Module):
+    """(..., c_in) -> `parts` arrays (..., c_out), by one product. Each part has an axis of the kernel, (c_in, parts,
+    c_out), so that splitting c_out over devices splits every part alike."""
+
+    def __init__(self, c_in: int, parts: int, c_out: int, *, bias: bool = True, rngs: nnx.Rngs):
+        self.kernel = nnx.Param(uniform_fan_in(rngs.params(), (c_in, parts, c_out), c_in))
+        self.bias = nnx.Param(uniform_fan_in(rngs.params(), (parts, c_out), c_in)) if bias else None
+
+    def __call__(self, x):
+        y = jax.lax.dot_general(x, self.kernel[...].astype(x.dtype), (((x.ndim - 1,), (0,)), ((), ())))
+        y = y if self.bias is None else y + self.bias[...].astype(x.dtype)
+        return tuple(y[..., i, :] for i in range(y.shape[-2]))
+
+
 class LayerNorm(nnx.Module):
     """Layer norm over the last axis, in float32."""
 
@@ -47,12 +61,11 @@ class Attention(nnx.Module):
 
     def __init__(self, width: int, heads: int, head_dim: int, *, out_bias: bool, rngs: nnx.Rngs):
         self.heads, self.head_dim = heads, head_dim
-        self.qkv = Linear(width, 3 * heads * head_dim, bias=False, rngs=rngs)
+        self.qkv = Parts(width, 3, heads * head_dim, bias=False, rngs=rngs)
         self.out = Linear(heads * head_dim, width, bias=out_bias, rngs=rngs)
 
     def __call__(self, x, table, mask_BxTxS, cache, cursor):
-        qkv = self.qkv(x).reshape(*x.shape[:2], 3, self.heads, self.head_dim)
-        q, k, v = qkv.transpose(2, 0, 3, 1, 4)
+        q, k, v = (y.reshape(*y.shape[:2], self.heads, self.head_dim).swapaxes(1, 2) for y in self.qkv(x))
         if table is not None:
             q, k = rotary(q, table), rotary(k, table)
         if cache is None:
@@ -75,7 +88,7 @@ class PaperBlock(nnx.Module):
         self.rate = rate
         self.norm_a, self.norm_f = LayerNorm(width), LayerNorm(width)
         self.attention = Attention(width, heads, head_dim, out_bias=True, rngs=rngs)
-        self.wide = Linear(width, 8 * width, rngs=rngs)
+        self.wide = Parts(width, 2, 4 * width, rngs=rngs)
         self.narrow = Linear(4 * width, width, rngs=rngs)
         self.scale_a, self.scale_f = nnx.Param(jnp.full(width, 0.1)), nnx.Param(jnp.full(width, 0.1))
 
@@ -83,7 +96,7 @@ class PaperBlock(nnx.Module):
         ka, kf = (None, None) if key is None else jax.random.split(key)
         y, cache = self.attention(self.norm_a(x), table, mask, cache, cursor)
         x = x + self.scale_a[...].astype(x.dtype) * dropout(y, self.rate, ka)
-        a, gate = jnp.split(self.wide(self.norm_f(x)), 2, axis=-1)
+        a, gate = self.wide(self.norm_f(x))
         y = self.narrow(dropout(a * jax.nn.gelu(gate, approximate=False), self.rate, kf))
         return x + self.scale_f[...].astype(x.dtype) * y, cache
 
@@ -96,14 +109,14 @@ class BaseBlock(nnx.Module):
         inner = -(-8 * width // 3 // 64) * 64
         self.norm_a, self.norm_f = RMSNorm(width), RMSNorm(width)
         self.attention = Attention(width, heads, head_dim, out_bias=False, rngs=rngs)
-        self.wide = Linear(width, 2 * inner, bias=False, rngs=rngs)
+        self.wide = Parts(width, 2, inner, bias=False, rngs=rngs)
         self.narrow = Linear(inner, width, bias=False, rngs=rngs)
 
     def __call__(self, x, table, mask, cache, cursor, key):
         ka, kf = (None, None) if key is None else jax.random.split(key)
         y, cache = self.attention(self.norm_a(x), table, mask, cache, cursor)
         x = x + dropout(y, self.rate, ka)
-        a, gate = jnp.split(self.wide(self.norm_f(x)), 2, axis=-1)
+        a, gate = self.wide(self.norm_f(x))
         return x + dropout(self.narrow(a * jax.nn.silu(gate)), self.rate, kf), cache
 
 

@@ -18,7 +18,16 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ttecg.models.layers import Buffer, Conv1d, check_compute, compute_dtype, dropout, uniform_fan_in
+from ttecg.models.layers import (
+    Buffer,
+    Conv1d,
+    check_compute,
+    compute_dtype,
+    dropout,
+    halved,
+    peak,
+    uniform_fan_in,
+)
 from ttecg.models.unet import GroupNorm
 
 INPUTS = ("one", "two", "template", "beats")
@@ -108,7 +117,8 @@ class TwoLead(nnx.Module):
     def _sizes(self, x: dict):
         """How tall each of the two leads is, (B, 2), in spreads of the training records, and both together (B, 1)."""
         tall = [
-            jnp.sqrt((x[k].astype(jnp.float32) ** 2).mean(1)) / s for k, s in zip(INPUTS, self._spread[:2])
+            jnp.sqrt((x[k].astype(jnp.float32) ** 2).mean(1) + 1e-8) / s  # a slope where a lead is flat, too
+            for k, s in zip(INPUTS, self._spread[:2])
         ]
         tall = jnp.stack(tall, -1)
         return tall, jnp.sqrt((tall**2).mean(-1, keepdims=True)) + 0.02
@@ -153,7 +163,7 @@ class TwoLead(nnx.Module):
         kept = []
         for level, pair in enumerate(self.down):
             if level:
-                x = x.reshape(x.shape[0], -1, 2, x.shape[-1]).max(2)
+                x = halved(x)
             x = pair(x)
             kept.append(x)
         x = dropout(kept.pop(), self.config.dropout, key)
@@ -237,7 +247,7 @@ class _Trunk(nnx.Module):
             new = jax.nn.gelu(norm(conv(jnp.concatenate(around, -1))))
             h = new if h.shape[-1] == 1 else h + new
         spread = jnp.sqrt(((h - h.mean(1, keepdims=True)) ** 2).mean(1) + 1e-6)
-        return jnp.concatenate([h.mean(1), h.max(1), spread], -1)
+        return jnp.concatenate([h.mean(1), peak(h), spread], -1)
 
 
 class _Mapping(nnx.Module):

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ttecg.models import lead_maps
-from ttecg.models.layers import Buffer, Conv1d, check_compute, compute_dtype, dropout
+from ttecg.models.layers import Buffer, Conv1d, check_compute, compute_dtype, dropout, halved, peak
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,12 +112,12 @@ class _Net(nnx.Module):
         kept = []
         for level, pair in enumerate(self.down):
             if level:
-                x = x.reshape(x.shape[0], -1, 2, x.shape[-1]).max(2)
+                x = halved(x)
             x = pair(x)
             kept.append(x)
         x = kept.pop()
         # what the whole recording says about this heart and chest: told to every moment, and a linear map of its own
-        whole = jnp.concatenate([x.mean(1, keepdims=True), x.max(1, keepdims=True)], -1)
+        whole = jnp.concatenate([x.mean(1, keepdims=True), peak(x)[:, None]], -1)
         whole = dropout(jax.nn.gelu(self.context(whole)), self.rate, key)
         own = self.map(whole).reshape(-1, 12, 8)
         x = x + self.told(whole)

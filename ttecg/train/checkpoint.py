@@ -77,8 +77,3 @@ class Checkpoints:
 def _split(state: TrainState) -> tuple[dict, dict]:
     weights = {"ema": state.ema, "buffers": state.buffers}
     return weights, {"step": state.step, "params": state.params, "opt_state": state.opt_state}
-
-
-def abstract(tree, shardings):
-    """Shapes, types and target shardings of a state, for `restore`."""
-    return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), tree, shardings)

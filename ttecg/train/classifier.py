@@ -20,9 +20,10 @@ from ttecg.models.resnet import ResNetConfig
 from ttecg.train import sharding
 from ttecg.train.config import open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
-from ttecg.train.state import OptimizerConfig, apply_gradients
+from ttecg.train.objective import Objective, floats
+from ttecg.train.state import OptimizerConfig
 
-RULES = sharding.REPLICATED
+RULES = sharding.CHANNELS
 _COUNTED = 2000  # records of a source that class weights are counted on
 
 
@@ -92,16 +93,26 @@ def run(config: ClassifierTraining, workdir, resume: bool = False):
     weights = positive_weights(sources, config)
     scored = _prepared(validation, config)
     workdir = open_workdir(workdir, config, resume)
-    functional = Functional(config.network.create)
+    what = objective(config, weights)
     task = Task(
+        objective=what,
+        batch=batches.batches(_row_maker(config, sources, mixture), config.run.seed, config.run.batch),
+        evaluate=functools.partial(evaluate, what.functional, config, scored),
+    )
+    return train(task, config.run, workdir, describe=to_dict(config))
+
+
+def objective(config: ClassifierTraining, weights_L=None) -> Objective:
+    """What a run teaches. weights_L: factors on the loss of positive examples, ones where not given."""
+    functional = Functional(config.network.create)
+    weights = np.ones(len(config.names), np.float32) if weights_L is None else weights_L
+    return Objective(
         functional=functional,
         rules=RULES,
         optimizer=config.optimizer,
-        step=functools.partial(loss_step, functional, config, weights),
-        batch=batches.batches(_row_maker(config, sources, mixture), config.run.seed, config.run.batch),
-        evaluate=functools.partial(evaluate, functional, config, scored),
+        loss=functools.partial(loss, functional, config, weights),
+        inputs={"signal": floats(config.crop, 8), "target": floats(len(config.names))},
     )
-    return train(task, config.run, workdir, describe=to_dict(config))
 
 
 def prepare_signal(ecg: ECG, config: ResNetConfig) -> np.ndarray:
@@ -159,27 +170,17 @@ def augmented(signal_TxL, config: ClassifierTraining, rng: np.random.Generator) 
     return np.pad(x, ((0, config.crop - samples), (0, 0))).astype(np.float32)
 
 
-def loss_of(functional: Functional, config: ClassifierTraining, weights_L, params, buffers, batch, key):
+def loss(functional: Functional, config: ClassifierTraining, weights_L, params, state, batch, key):
     """Binary cross-entropy over the labels that are known. batch: signal (B, T, 8), target (B, L)."""
     noisy, dropped = jax.random.split(key)
     x = batch["signal"]
     spread = jnp.sqrt(jnp.var(x, axis=1, keepdims=True))
     x = x + config.noise * spread * jax.random.normal(noisy, x.shape)
-    logits = functional.merge(params, buffers)(x, dropped)
+    logits = functional.merge(params, state.buffers)(x, dropped)
     known = ~jnp.isnan(batch["target"])
     target = jnp.where(known, batch["target"], 0.0)
     each = -(weights_L * target * jax.nn.log_sigmoid(logits) + (1 - target) * jax.nn.log_sigmoid(-logits))
-    return (each * known).sum() / jnp.maximum(known.sum(), 1)
-
-
-def loss_step(functional: Functional, config: ClassifierTraining, weights_L, state, batch, key, optimizer):
-    """One step of gradient descent."""
-    loss, grads = jax.value_and_grad(
-        lambda params: loss_of(functional, config, weights_L, params, state.buffers, batch, key)
-    )(state.params)
-    state, norms = apply_gradients(state, grads, optimizer, config.run.ema)
-    rate = config.optimizer.rate(config.run.steps)(state.step - 1)
-    return state, {"loss": loss, **norms, "learning_rate": rate}
+    return (each * known).sum() / jnp.maximum(known.sum(), 1), ({}, state.buffers)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -25,9 +25,10 @@ from ttecg.train import sharding, text_tokenizer
 from ttecg.train.classifier import prepare_signal
 from ttecg.train.config import open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
-from ttecg.train.state import OptimizerConfig, apply_gradients
+from ttecg.train.objective import Objective, floats, integers
+from ttecg.train.state import OptimizerConfig
 
-RULES = sharding.REPLICATED
+RULES = (*sharding.BLOCKS, *sharding.CHANNELS, (r"^(table|log_scale)$", sharding.P()))
 TEXT_FILE = text_tokenizer.FILE
 
 
@@ -73,20 +74,40 @@ def run(config: ClipTraining, workdir, resume: bool = False):
     scratch = workdir / (TEXT_FILE + ".tmp")
     scratch.write_bytes(encoder.model)
     os.replace(scratch, workdir / TEXT_FILE)
-    names = label_names(config.labels)
-    model = dataclasses.replace(config.model, vocab=encoder.vocab, labels=len(names))
-    functional = Functional(model.create)
+    what = objective(
+        dataclasses.replace(config, model=dataclasses.replace(config.model, vocab=encoder.vocab))
+    )
+    make_row = _row_maker(config, encoder, label_names(config.labels), sources, mixture)
     task = Task(
+        objective=what,
+        batch=batches.batches(make_row, config.run.seed, config.run.batch),
+        evaluate=functools.partial(evaluate, what.functional, encoder, held_out),
+    )
+    return train(task, config.run, workdir, describe=to_dict(config))
+
+
+def objective(config: ClipTraining) -> Objective:
+    """What a run teaches, with the vocabulary that config.model has and an output for every label."""
+    labels = len(label_names(config.labels))
+    functional = Functional(dataclasses.replace(config.model, labels=labels).create)
+    return Objective(
         functional=functional,
         rules=RULES,
         optimizer=config.optimizer,
-        step=functools.partial(loss_step, functional, config),
-        batch=batches.batches(
-            _row_maker(config, encoder, names, sources, mixture), config.run.seed, config.run.batch
-        ),
-        evaluate=functools.partial(evaluate, functional, encoder, held_out),
+        loss=functools.partial(loss, functional, config),
+        inputs={
+            "signal": floats(config.crop, 8),
+            "ids": integers(config.model.length),
+            "said": integers(),
+            "target": floats(labels),
+        },
+        project=hold_scale,
     )
-    return train(task, config.run, workdir, describe=to_dict(config))
+
+
+def hold_scale(params: dict) -> dict:
+    """The temperature no lower than CLIP lets it be."""
+    return params | {"log_scale": jnp.minimum(params["log_scale"], LARGEST_LOG_SCALE)}
 
 
 def spoken(report: str) -> str:
@@ -169,27 +190,19 @@ def label_loss(logits_BxL, target_BxL):
     return (each * known).sum() / jnp.maximum(known.sum(), 1)
 
 
-def loss_step(functional: Functional, config: ClipTraining, state, batch, key, optimizer):
-    """One step of gradient descent. batch: signal (B, T, 8), ids (B, S), said (B,), target (B, labels)."""
+def loss(functional: Functional, config: ClipTraining, params, state, batch, key):
+    """The weighted sum of both terms. batch: signal (B, T, 8), ids (B, S), said (B,), target (B, labels)."""
     noisy, heard, read = jax.random.split(key, 3)
-
-    def loss(params):
-        model = functional.merge(params, state.buffers)
-        x = batch["signal"]
-        x = x + config.noise * jnp.sqrt(jnp.var(x, 1, keepdims=True)) * jax.random.normal(noisy, x.shape)
-        ecg, text = model.ecg(x, heard), model.text(batch["ids"], read)
-        terms = {
-            "contrastive": contrastive(ecg, text, model.scale(), batch["said"]),
-            "label": label_loss(model.logits(ecg), batch["target"]),
-        }
-        return terms["contrastive"] + config.label_loss * terms["label"], terms | {"scale": model.scale()}
-
-    (value, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-    state, norms = apply_gradients(state, grads, optimizer, config.run.ema)
-    bounded = state.params | {"log_scale": jnp.minimum(state.params["log_scale"], LARGEST_LOG_SCALE)}
-    rate = config.optimizer.rate(config.run.steps)(state.step - 1)
-    metrics = {"loss": value, **terms, **norms, "learning_rate": rate}
-    return dataclasses.replace(state, params=bounded), metrics
+    model = functional.merge(params, state.buffers)
+    x = batch["signal"]
+    x = x + config.noise * jnp.sqrt(jnp.var(x, 1, keepdims=True)) * jax.random.normal(noisy, x.shape)
+    ecg, text = model.ecg(x, heard), model.text(batch["ids"], read)
+    terms = {
+        "contrastive": contrastive(ecg, text, model.scale(), batch["said"]),
+        "label": label_loss(model.logits(ecg), batch["target"]),
+    }
+    total = terms["contrastive"] + config.label_loss * terms["label"]
+    return total, (terms | {"scale": model.scale()}, state.buffers)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

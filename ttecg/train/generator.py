@@ -14,19 +14,21 @@ from ttecg.models import beat_plan
 from ttecg.models.functional import Functional
 from ttecg.models.generator import GeneratorConfig
 from ttecg.models.paper_generator import PaperGeneratorConfig
-from ttecg.train import codes, text_tokenizer
+from ttecg.train import codes, sharding, text_tokenizer
 from ttecg.train.config import open_workdir, to_dict, write_text
 from ttecg.train.loop import RunConfig, Task, train
+from ttecg.train.objective import Objective, floats, integers
 from ttecg.train.sharding import P, Rules
-from ttecg.train.state import OptimizerConfig, apply_gradients
+from ttecg.train.state import OptimizerConfig
 
-# Tensor parallelism over 'model': heads and the inner width of the feed-forward are split, embeddings by their width
 RULES: Rules = (
-    (r"(qkv|wide|frame_in)/(kernel)$", P(None, "model")),
-    (r"(qkv|wide|frame_in)/bias$", P("model")),
-    (r"(out|narrow|frame_mix|query)/kernel$", P("model", None)),
+    *sharding.BLOCKS,
+    (r"(frame_in|prompt_wide|heads/\d+/wide)/kernel$", P(None, "model")),
+    (r"(frame_in|prompt_wide|heads/\d+/wide)/bias$", P("model")),
+    (r"(frame_mix|prompt_out|heads/\d+/query)/kernel$", P("model", None)),
     (r"(prompt_table|plan_table|code_table|prompt_positions|code_positions|section)$", P(None, "model")),
-    (r".*", P()),
+    (r"(plan_head|code_head|text_head|heads/\d+/above)/(kernel|bias)$", P()),
+    (r"(heads/\d+/(query/bias|free|bias|norm/scale)|^norm/(scale|bias)|^code_vectors)$", P()),
 )
 
 MODEL_FILE, TEXT_FILE = "model.json", text_tokenizer.FILE
@@ -92,21 +94,35 @@ def run(config: GeneratorTraining, workdir, resume: bool = False):
         extract(s, "validation", limit=config.validation)
         for s in batches.with_split(config.sources, "validation")
     ]
-    functional = Functional(model.create)
+    what = objective(dataclasses.replace(config, model=model))
     task = Task(
-        functional=functional,
-        rules=RULES,
-        optimizer=config.optimizer,
-        step=functools.partial(loss_step, functional, config),
+        objective=what,
         batch=batches.batches(
             _row_maker(config, encoder, examples, mixture), config.run.seed, config.run.batch
         ),
-        evaluate=functools.partial(evaluate, functional, _validation(config, encoder, held_out))
+        evaluate=functools.partial(evaluate, what.functional, _validation(config, encoder, held_out))
         if held_out
         else None,
-        prepare=functools.partial(_prepare, config, functional, tokenizer, examples),
+        prepare=functools.partial(_prepare, config, tokenizer, examples),
     )
     return train(task, config.run, workdir, describe=to_dict(config))
+
+
+def objective(config: GeneratorTraining) -> Objective:
+    """What a run teaches, with the sizes that config.model has."""
+    functional, model = Functional(config.model.create), config.model
+    return Objective(
+        functional=functional,
+        rules=RULES,
+        optimizer=config.optimizer,
+        loss=functools.partial(loss, functional, config),
+        inputs={
+            "prompt": integers(config.prompt_length),
+            "plan": integers(beat_plan.SLOTS),
+            "codes": integers(model.frames, model.levels),
+            "weights": floats(model.frames),
+        },
+    )
 
 
 def resolve(model, tokenizer, encoder: PromptEncoder):
@@ -164,7 +180,7 @@ def _validation(config, encoder, held_out) -> dict:
     return {k: np.stack([r[k] for r in rows[: config.validation]]) for k in rows[0]}
 
 
-def _prepare(config, functional, tokenizer, examples, state):
+def _prepare(config, tokenizer, examples, state):
     """Code vectors from the tokenizer; weights from `init` where that is given."""
     buffers, params = dict(state.buffers), state.params
     if "code_vectors" in buffers:
@@ -182,20 +198,13 @@ def _plan(functional, batch):
     return batch["plan"] if "plan_table" in functional.param_names else batch["plan"][:, :0]
 
 
-def loss_step(functional: Functional, config: GeneratorTraining, state, batch, key, optimizer):
-    """One step on the weighted sum of the model's cross-entropies."""
+def loss(functional: Functional, config: GeneratorTraining, params, state, batch, key):
+    """The weighted sum of the model's cross-entropies."""
     weights = {"text": config.text_loss, "plan": config.plan_loss}
     weights |= {f"code_{q + 1}": w for q, w in enumerate(config.level_loss)}
-
-    def loss(params):
-        model = functional.merge(params, state.buffers)
-        terms = model.losses(batch["prompt"], _plan(functional, batch), batch["codes"], key, batch["weights"])
-        return sum(weights[k] * v for k, v in terms.items()), terms
-
-    (value, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-    state, norms = apply_gradients(state, grads, optimizer, config.run.ema)
-    rate = config.optimizer.rate(config.run.steps)(state.step - 1)
-    return state, {"loss": value, **terms, **norms, "learning_rate": rate}
+    model = functional.merge(params, state.buffers)
+    terms = model.losses(batch["prompt"], _plan(functional, batch), batch["codes"], key, batch["weights"])
+    return sum(weights[k] * v for k, v in terms.items()), (terms, state.buffers)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -6,7 +6,6 @@ fetched after the next one has been dispatched. SIGTERM saves and ends; SIGKILL 
 
 import concurrent.futures
 import dataclasses
-import functools
 import math
 import os
 import pathlib
@@ -16,11 +15,11 @@ from collections.abc import Callable
 
 import jax
 
-from ttecg.models.functional import Functional
 from ttecg.train import sharding
-from ttecg.train.checkpoint import Checkpoints, abstract
+from ttecg.train.checkpoint import Checkpoints
 from ttecg.train.log import Log
-from ttecg.train.state import OptimizerConfig, TrainState, init_state
+from ttecg.train.objective import Objective, program
+from ttecg.train.state import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +39,20 @@ class RunConfig:
     keep: int = 2
     # decay of the running average of the parameters, which is what is evaluated and exported
     ema: float = 0.999
-    # mesh: data = 0 takes all devices that `model` leaves
+    # mesh: data = 0 takes all devices that `model` leaves; over `model` single arrays are split (tensor parallelism)
     mesh_data: int = 0
     mesh_model: int = 1
+    # parameters, their averages and the optimiser's moments are split over `data` too, and gathered as they are used
+    fully_sharded: bool = False
+    # parts that a batch is worked through in, one after the other: memory of one part, gradient of the whole
+    accumulate: int = 1
     # wandb project; empty for none (WANDB_MODE=offline works)
     wandb: str = ""
 
     def __post_init__(self):
-        for name in ("steps", "batch", "log_every", "eval_every", "checkpoint_every", "keep", "mesh_model"):
+        for name in (
+            "steps", "batch", "log_every", "eval_every", "checkpoint_every", "keep", "mesh_model", "accumulate"
+        ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"run.{name} must be at least 1, got {getattr(self, name)}")
         if self.mesh_data < 0:
@@ -58,15 +63,11 @@ class RunConfig:
 class Task:
     """What a trainer hands to the loop.
 
-    loss_step(state, batch, key, optimizer) -> (state, metrics): one jittable step. batch(step, shard) -> dict of NumPy
-    arrays, this process's rows. evaluate(state, step) -> dict of scalars, run on the averaged parameters.
-    prepare(state) -> state sets buffers that come from data, once, before the first step.
+    batch(step, shard) -> dict of NumPy arrays, this process's rows. evaluate(state, step) -> dict of scalars, run on
+    the averaged parameters. prepare(state) -> state sets buffers that come from data, once, before the first step.
     """
 
-    functional: Functional
-    rules: sharding.Rules
-    optimizer: OptimizerConfig
-    step: Callable
+    objective: Objective
     batch: Callable
     evaluate: Callable | None = None
     prepare: Callable | None = None
@@ -76,37 +77,20 @@ def train(task: Task, run: RunConfig, workdir, *, describe: dict | None = None) 
     """Trains to `run.steps`, going on from the newest checkpoint. FloatingPointError on NaN, with the step."""
     workdir = pathlib.Path(workdir)
     mesh = sharding.make_mesh(run.mesh_data, run.mesh_model)
-    if run.batch % mesh.shape["data"]:
-        raise ValueError(
-            f"run.batch={run.batch} cannot be split over {mesh.shape['data']} devices; choose a multiple"
-        )
-    optimizer = task.optimizer.create(run.steps)
-    init = functools.partial(init_state, task.functional, optimizer)
-    key = jax.random.key(run.seed)
-    layout = sharding.shardings(jax.eval_shape(init, key), mesh, task.rules)
-    step_fn = jax.jit(
-        functools.partial(_keyed_step, task.step, optimizer, run.seed),
-        donate_argnums=0,
-        in_shardings=(layout, sharding.batch_sharding(mesh)),
-        out_shardings=(layout, None),
-    )
+    compiled = program(task.objective, run, mesh)
     with jax.set_mesh(mesh), Checkpoints(workdir, run.keep) as checkpoints, _Terminate() as terminate:
         if checkpoints.latest is None:
-            state = jax.jit(init, out_shardings=layout)(key)
+            state = compiled.init(jax.random.key(run.seed))
             if task.prepare:
-                state = jax.device_put(task.prepare(state), layout)
+                state = jax.device_put(task.prepare(state), compiled.layout)
         else:
-            state = checkpoints.restore(abstract(jax.eval_shape(init, key), layout))
+            state = checkpoints.restore(compiled.state)
         start = int(state.step)
         log = Log(workdir, start=start, steps=run.steps, wandb_project=run.wandb, config=describe)
         try:
-            return _loop(task, run, mesh, step_fn, state, start, checkpoints, log, terminate)
+            return _loop(task, run, mesh, compiled.step, state, start, checkpoints, log, terminate)
         finally:
             log.close()
-
-
-def _keyed_step(step, optimizer, seed, state, batch):
-    return step(state, batch, jax.random.fold_in(jax.random.key(seed), state.step), optimizer)
 
 
 def _loop(task, run, mesh, step_fn, state, start, checkpoints, log, terminate):

@@ -28,9 +28,14 @@ from ttecg.models.noise_detector import LEVELS, QUANTILES, NoiseDetectorConfig, 
 from ttecg.train import sharding
 from ttecg.train.config import open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
-from ttecg.train.state import OptimizerConfig, apply_gradients
+from ttecg.train.objective import Objective, floats
+from ttecg.train.state import OptimizerConfig
 
-RULES = sharding.REPLICATED
+RULES = (
+    (r"^up/\d+/kernel$", sharding.P(None, None, "model")),
+    *sharding.CHANNELS,
+    (r"^(mean|spread|hrv_\w+|(code|level)_(centres|precision)|\w+_quantiles)$", sharding.P()),
+)
 # "recording": wander, muscle and mains from electrodes, shared by leads; "residual": what is real, of another recording
 KINDS = (*corrupt.KINDS, "recording", "residual")
 _OWN = 0.8  # of a cluster's covariance that is its own; the rest is that of all, for clusters of few pieces
@@ -70,12 +75,10 @@ def run(config: NoiseDetectorTraining, workdir, resume: bool = False):
         for i in range(min(config.validation, len(validation)))
     ])  # fmt: skip
     workdir = open_workdir(workdir, config, resume)
-    functional = Functional(config.model.create)
+    what = objective(config)
+    functional = what.functional
     task = Task(
-        functional=functional,
-        rules=RULES,
-        optimizer=config.optimizer,
-        step=functools.partial(loss_step, functional, config),
+        objective=what,
         batch=batches.batches(_row_maker(config, sources, mixture), config.run.seed, config.run.batch),
         evaluate=functools.partial(evaluate, functional, scored),
     )
@@ -87,6 +90,18 @@ def run(config: NoiseDetectorTraining, workdir, resume: bool = False):
         bundle.save_arrays(scratch, params, buffers, np.float32)
         os.replace(scratch, workdir / quality.FITTED)
     return state
+
+
+def objective(config: NoiseDetectorTraining) -> Objective:
+    """What the first stage of a run teaches."""
+    functional = Functional(config.model.create)
+    return Objective(
+        functional=functional,
+        rules=RULES,
+        optimizer=config.optimizer,
+        loss=functools.partial(loss, functional),
+        inputs={"piece": floats(config.model.piece)},
+    )
 
 
 def _row_maker(config: NoiseDetectorTraining, sources, mixture):
@@ -108,14 +123,9 @@ def error(model, piece_BxT):
     return ((x - model.rebuilt(model.codes(x))) ** 2).mean()
 
 
-def loss_step(functional: Functional, config: NoiseDetectorTraining, state, batch, key, optimizer):
-    """One step of gradient descent. batch: piece (B, T)."""
-    loss, grads = jax.value_and_grad(
-        lambda params: error(functional.merge(params, state.buffers), batch["piece"])
-    )(state.params)
-    state, norms = apply_gradients(state, grads, optimizer, config.run.ema)
-    rate = config.optimizer.rate(config.run.steps)(state.step - 1)
-    return state, {"loss": loss, **norms, "learning_rate": rate}
+def loss(functional: Functional, params, state, batch, key):
+    """The error of the reconstruction. batch: piece (B, T)."""
+    return error(functional.merge(params, state.buffers), batch["piece"]), ({}, state.buffers)
 
 
 @functools.partial(jax.jit, static_argnums=0)

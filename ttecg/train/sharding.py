@@ -1,9 +1,11 @@
 """Meshes, and which axis of which array lies along which axis of the mesh.
 
 The mesh has the axes ('data', 'model'). One table of (regex, PartitionSpec) per model family says how
-parameters are split; the optimiser's moments follow their parameter. A parameter that no rule matches is an error.
+parameters are split over 'model'; the optimiser's moments follow their parameter. A parameter that no rule matches is
+an error. An axis that the mesh does not divide stays whole.
 """
 
+import math
 import re
 
 import jax
@@ -12,7 +14,21 @@ from jax.sharding import PartitionSpec as P
 
 Rules = tuple[tuple[str, P], ...]
 
-REPLICATED: Rules = ((r".*", P()),)
+# networks of convolutions and dense layers, by their output channels; the input is gathered before each
+CHANNELS: Rules = (
+    (r"(^|/)kernel$", P(None, "model")),
+    (r"(^|/)(bias)$", P("model")),
+    (r"norms?(_\w+)?(/\d+)?/(scale|bias)$", P()),
+)
+# transformer blocks: heads and the inner width of the feed-forward; one sum over 'model' per branch
+BLOCKS: Rules = (
+    (r"blocks/\d+/(attention/qkv|wide)/kernel$", P(None, None, "model")),
+    (r"blocks/\d+/wide/bias$", P(None, "model")),
+    (r"blocks/\d+/(attention/out|narrow)/kernel$", P("model", None)),
+    (r"blocks/\d+/(attention/out|narrow)/bias$", P()),
+    (r"blocks/\d+/(norm_[af]/(scale|bias)|scale_[af])$", P()),
+)
+SMALL = 4096  # elements of an array that is not worth splitting over 'data'
 
 
 def make_mesh(data: int = 0, model: int = 1) -> jax.sharding.Mesh:
@@ -39,13 +55,28 @@ def spec(name: str, shape: tuple[int, ...], rules: Rules) -> P:
     raise ValueError(f"no sharding rule matches parameter {name} {shape}; add one to the table")
 
 
-def shardings(tree, mesh, rules: Rules):
+def fitted(partition: P, shape: tuple[int, ...], mesh, fully: bool) -> P:
+    """The spec with axes that the mesh does not divide left whole. fully: the longest axis that 'data' divides and
+    'model' does not take is split over 'data', unless the array is small."""
+    axes = [*partition, *[None] * (len(shape) - len(partition))]
+    axes = [a if a and size % mesh.shape[a] == 0 else None for a, size in zip(axes, shape)]
+    free = [i for i, a in enumerate(axes) if a is None and shape[i] % mesh.shape["data"] == 0]
+    if fully and free and math.prod(shape) >= SMALL:
+        axes[max(free, key=lambda i: shape[i])] = "data"
+    while axes and axes[-1] is None:
+        axes.pop()
+    return P(*axes)
+
+
+def shardings(tree, mesh, rules: Rules, fully: bool = False):
     """NamedShardings for a state: arrays inside a dictionary keyed by parameter name follow the rules,
     everything else (step, optimiser counters) is replicated."""
 
     def one(path, leaf):
         names = [k.key for k in path if isinstance(k, jax.tree_util.DictKey)]
-        return NamedSharding(mesh, spec(names[-1], leaf.shape, rules) if names else P())
+        if not names:
+            return NamedSharding(mesh, P())
+        return NamedSharding(mesh, fitted(spec(names[-1], leaf.shape, rules), leaf.shape, mesh, fully))
 
     return jax.tree_util.tree_map_with_path(one, tree)
 

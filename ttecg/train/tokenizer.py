@@ -18,9 +18,14 @@ from ttecg.models.vq import codebook_use
 from ttecg.train import sharding
 from ttecg.train.config import open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
-from ttecg.train.state import OptimizerConfig, apply_gradients
+from ttecg.train.objective import Objective, floats, integers
+from ttecg.train.state import OptimizerConfig
 
-RULES = sharding.REPLICATED  # a tokenizer is small: parameters on every device, the batch split over 'data'
+RULES = (
+    (r"^up/\d+/kernel$", sharding.P(None, None, "model")),
+    *sharding.CHANNELS,
+    (r"^(scale|vq/(vectors|counts))$", sharding.P()),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,17 +66,29 @@ def run(config: TokenizerTraining, workdir, resume: bool = False):
     sources, mixture = batches.open_sources(config.sources, "train")
     validation = batches.open_sources(config.sources, "validation")[0][0]
     workdir = open_workdir(workdir, config, resume)
-    functional = Functional(config.model.create)
+    what = objective(config)
     task = Task(
-        functional=functional,
-        rules=RULES,
-        optimizer=config.optimizer,
-        step=functools.partial(loss_step, functional, config),
+        objective=what,
         batch=batches.batches(_row_maker(config, sources, mixture), config.run.seed, config.run.batch),
-        evaluate=functools.partial(evaluate, functional, config, validation, workdir),
+        evaluate=functools.partial(evaluate, what.functional, config, validation, workdir),
         prepare=functools.partial(_set_scale, config, sources),
     )
     return train(task, config.run, workdir, describe=to_dict(config))
+
+
+def objective(config: TokenizerTraining) -> Objective:
+    """What a run teaches."""
+    functional = Functional(config.model.create)
+    return Objective(
+        functional=functional,
+        rules=RULES,
+        optimizer=config.optimizer,
+        loss=functools.partial(loss, functional, config),
+        inputs={
+            "signal": floats(config.crop or config.model.samples, config.model.leads),
+            "levels": integers(),
+        },
+    )
 
 
 def prepare_signal(ecg: ECG, config: TokenizerConfig) -> np.ndarray:
@@ -119,33 +136,19 @@ def _set_scale(config, sources, state):
     return dataclasses.replace(state, buffers=state.buffers | {"scale": jnp.asarray(scale, jnp.float32)})
 
 
-def loss_step(functional: Functional, config: TokenizerTraining, state, batch, key, optimizer):
-    """One step: reconstruction + commitment loss, gradients, codebooks by moving averages."""
-    x = batch["signal"]
-
-    def loss(params):
-        model = functional.merge(params, state.buffers)
-        y, codes, commit, codebooks = model(x, batch["levels"], key)
-        scale = model.scale[...]
-        a, b = x / scale, y / scale
-        terms = {"mse": jnp.mean((a - b) ** 2), "l1": jnp.abs(a - b).mean(), "commitment": commit}
-        if config.stft:
-            terms["stft"] = multi_resolution_stft(a, b)
-        return sum(getattr(config, k) * v for k, v in terms.items()), (terms, codes, codebooks)
-
-    (value, (terms, codes, codebooks)), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-    model = functional.merge(state.params, state.buffers)
-    model.vq.replace_codebooks(codebooks)
-    state, norms = apply_gradients(state, grads, optimizer, config.run.ema, functional.buffers(model))
+def loss(functional: Functional, config: TokenizerTraining, params, state, batch, key):
+    """Reconstruction and commitment; codebooks by moving averages."""
+    x, model = batch["signal"], functional.merge(params, state.buffers)
+    y, codes, commit, (vectors, counts) = model(x, batch["levels"], key)
+    scale = model.scale[...]
+    a, b = x / scale, y / scale
+    terms = {"mse": jnp.mean((a - b) ** 2), "l1": jnp.abs(a - b).mean(), "commitment": commit}
+    if config.stft:
+        terms["stft"] = multi_resolution_stft(a, b)
     perplexity, used = codebook_use(codes, config.model.codes)
-    return state, {
-        "loss": value,
-        **terms,
-        **norms,
-        "perplexity": perplexity.mean(),
-        "batch_use": used.mean(),
-        "learning_rate": config.optimizer.rate(config.run.steps)(state.step - 1),
-    }
+    told = terms | {"perplexity": perplexity.mean(), "batch_use": used.mean()}
+    buffers = state.buffers | {"vq/vectors": vectors, "vq/counts": counts}
+    return sum(getattr(config, k) * v for k, v in terms.items()), (told, buffers)
 
 
 @functools.partial(jax.jit, static_argnums=0)

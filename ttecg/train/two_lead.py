@@ -21,10 +21,14 @@ from ttecg.models.two_lead_adversary import WithAdversary, fool_loss, judge_loss
 from ttecg.train import sharding
 from ttecg.train.config import open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
-from ttecg.train.state import OptimizerConfig, apply_gradients
+from ttecg.train.objective import Objective, shapes_of
+from ttecg.train.state import OptimizerConfig
 from ttecg.train.unet import loss_terms, pearson
 
-RULES = sharding.REPLICATED
+RULES = (
+    *sharding.CHANNELS,
+    (r"(^|/)(head|moment)$", sharding.P()),
+)
 NET = "net/"  # how names of the model's parameters start where a discriminator is trained beside it
 _JITTER = 0.6  # samples by which a training R peak is misplaced
 _CHUNK = 32
@@ -97,18 +101,29 @@ def run(config: TwoLeadTraining, workdir, resume: bool = False):
         [validation[i] for i in range(min(config.validation, len(validation)))], config.model
     )
     workdir = open_workdir(workdir, config, resume)
-    functional = config.functional
     make_row = _row_maker(config, sources, mixture, measured)
     task = Task(
-        functional=functional,
-        rules=RULES,
-        optimizer=config.optimizer,
-        step=functools.partial(loss_step, functional, config),
+        objective=objective(config),
         batch=batches.batches(make_row, config.run.seed, config.run.batch),
         evaluate=functools.partial(evaluate, config, *held_out),
         prepare=functools.partial(_start, config, sources[:measured]),
     )
     return train(task, config.run, workdir, describe=to_dict(config))
+
+
+def objective(config: TwoLeadTraining) -> Objective:
+    """What a run teaches, the discriminator where there is one."""
+    functional, flat = config.functional, np.zeros(config.crop, np.float32)
+    told = cues(flat, flat, np.zeros(0), np.zeros(0), config.model.rate, config.model.beat)
+    target = np.zeros((config.crop, 8), np.float32)
+    row = {"one": flat, "two": flat, **told, "target": target, "measured": np.float32(1)}
+    return Objective(
+        functional=functional,
+        rules=RULES,
+        optimizer=config.optimizer,
+        loss=functools.partial(loss, functional, config),
+        inputs=shapes_of(row),
+    )
 
 
 # --- examples ---
@@ -241,32 +256,25 @@ def _start(config: TwoLeadTraining, sources, state):
 # --- one step ---
 
 
-def loss_step(functional: Functional, config: TwoLeadTraining, state, batch, key, optimizer):
-    """One step of gradient descent, of the model and, where there is one, of its discriminator."""
+def loss(functional: Functional, config: TwoLeadTraining, params, state, batch, key):
+    """The weighted sum of the terms, of the model and, where there is one, of its discriminator."""
     keys = jax.random.split(key, 4)
     x = {name: batch[name] for name in INPUTS}
-
-    def loss(params):
-        model = functional.merge(params, state.buffers)
-        net = model.net if config.adversarial else model
-        spread = jnp.sqrt(jnp.diagonal(net.moment[...])[2:])
-        styles = net.styles(x, keys[0])
-        y = net.generate(x, styles, keys[1])
-        terms = loss_terms(batch["target"], y, jnp.ones(y.shape[::2]), batch["measured"], spread)
-        total = sum(getattr(config, k) * v for k, v in terms.items())
-        total, terms = _star_terms(config, state, net, batch, x, styles, y, spread, keys[2], total, terms)
-        if config.adversarial:
-            lead = jax.random.randint(keys[3], (len(y),), 0, 8)
-            real, made = (_one_lead(s / spread, lead) for s in (batch["target"], y))
-            terms["adversarial"] = fool_loss(model.judge, made, lead)
-            terms["judge"] = judge_loss(model.judge, real, made, lead, config.r1)
-            total += config.adversarial * terms["adversarial"] + terms["judge"]
-        return total, terms
-
-    (value, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-    state, norms = apply_gradients(state, grads, optimizer, config.run.ema, state.buffers)
-    rate = config.optimizer.rate(config.run.steps)(state.step - 1)
-    return state, {"loss": value, **terms, **norms, "learning_rate": rate}
+    model = functional.merge(params, state.buffers)
+    net = model.net if config.adversarial else model
+    spread = jnp.sqrt(jnp.diagonal(net.moment[...])[2:])
+    styles = net.styles(x, keys[0])
+    y = net.generate(x, styles, keys[1])
+    terms = loss_terms(batch["target"], y, jnp.ones(y.shape[::2]), batch["measured"], spread)
+    total = sum(getattr(config, k) * v for k, v in terms.items())
+    total, terms = _star_terms(config, state, net, batch, x, styles, y, spread, keys[2], total, terms)
+    if config.adversarial:
+        lead = jax.random.randint(keys[3], (len(y),), 0, 8)
+        real, made = (_one_lead(s / spread, lead) for s in (batch["target"], y))
+        terms["adversarial"] = fool_loss(model.judge, made, lead)
+        terms["judge"] = judge_loss(model.judge, real, made, lead, config.r1)
+        total += config.adversarial * terms["adversarial"] + terms["judge"]
+    return total, (terms, state.buffers)
 
 
 def _star_terms(config, state, net, batch, x, styles, y, spread, key, total, terms):

@@ -15,9 +15,10 @@ from ttecg.models.unet import UNetConfig
 from ttecg.train import sharding
 from ttecg.train.config import open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
-from ttecg.train.state import OptimizerConfig, apply_gradients
+from ttecg.train.objective import Objective, floats
+from ttecg.train.state import OptimizerConfig
 
-RULES = sharding.REPLICATED
+RULES = (*sharding.CHANNELS, (r"moment$", sharding.P()))
 # lead sets that validation looks at
 WATCHED = (("I",), ("I", "II"), ("I", "II", "V2"), ("I", "II", "V3"))
 
@@ -60,19 +61,32 @@ def run(config: UNetTraining, workdir, resume: bool = False):
         )
     validation = batches.open_sources(config.sources, "validation")[0][0]
     workdir = open_workdir(workdir, config, resume)
-    functional = Functional(config.model.create)
+    what = objective(config)
     task = Task(
-        functional=functional,
-        rules=RULES,
-        optimizer=config.optimizer,
-        step=functools.partial(loss_step, functional, config),
+        objective=what,
         batch=batches.batches(
             _row_maker(config, sources, mixture, measured), config.run.seed, config.run.batch
         ),
-        evaluate=functools.partial(evaluate, functional, config, prepared(validation, config)),
+        evaluate=functools.partial(evaluate, what.functional, config, prepared(validation, config)),
         prepare=functools.partial(_start, config, sources[:measured]),
     )
     return train(task, config.run, workdir, describe=to_dict(config))
+
+
+def objective(config: UNetTraining) -> Objective:
+    """What a run teaches."""
+    functional = Functional(config.model.create)
+    return Objective(
+        functional=functional,
+        rules=RULES,
+        optimizer=config.optimizer,
+        loss=functools.partial(loss, functional, config),
+        inputs={
+            "signal": floats(config.crop, 8),
+            "mask": jax.ShapeDtypeStruct((12,), bool),
+            "measured": floats(),
+        },
+    )
 
 
 def prepare_signal(ecg, config: UNetConfig) -> np.ndarray:
@@ -156,22 +170,15 @@ def loss_terms(x, y, hidden, measured, spread) -> dict:
     }
 
 
-def loss_step(functional: Functional, config: UNetTraining, state, batch, key, optimizer):
-    """One step of gradient descent."""
+def loss(functional: Functional, config: UNetTraining, params, state, batch, key):
+    """The weighted sum of the terms."""
     x = batch["signal"]
-
-    def loss(params):
-        model = functional.merge(params, state.buffers)
-        y = model(x @ lead_maps.TO_TWELVE, batch["mask"], key)
-        hidden = 1.0 - batch["mask"][:, lead_maps.EIGHT]
-        spread = jnp.sqrt(jnp.diagonal(model.moment[...]))
-        terms = loss_terms(x, y, hidden, batch["measured"], spread)
-        return sum(getattr(config, k) * v for k, v in terms.items()), terms
-
-    (value, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-    state, norms = apply_gradients(state, grads, optimizer, config.run.ema, state.buffers)
-    rate = config.optimizer.rate(config.run.steps)(state.step - 1)
-    return state, {"loss": value, **terms, **norms, "learning_rate": rate}
+    model = functional.merge(params, state.buffers)
+    y = model(x @ lead_maps.TO_TWELVE, batch["mask"], key)
+    hidden = 1.0 - batch["mask"][:, lead_maps.EIGHT]
+    spread = jnp.sqrt(jnp.diagonal(model.moment[...]))
+    terms = loss_terms(x, y, hidden, batch["measured"], spread)
+    return sum(getattr(config, k) * v for k, v in terms.items()), (terms, state.buffers)
 
 
 @functools.partial(jax.jit, static_argnums=0)

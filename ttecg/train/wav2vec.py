@@ -23,9 +23,14 @@ from ttecg.train import sharding
 from ttecg.train.classifier import aurocs, prepare_signal
 from ttecg.train.config import open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
-from ttecg.train.state import OptimizerConfig, apply_gradients
+from ttecg.train.objective import Objective, floats, integers
+from ttecg.train.state import OptimizerConfig
 
-RULES = sharding.REPLICATED
+RULES = (
+    *sharding.BLOCKS,
+    *sharding.CHANNELS,
+    (r"^(book|hidden)$", sharding.P()),
+)
 _PROBED = 1500  # training records that the probe is fitted on
 
 
@@ -84,16 +89,30 @@ def run(config: Wav2VecTraining, workdir, resume: bool = False):
     held_out = batches.open_sources(config.sources, "validation")[0]
     scored = _probe_data(sources, held_out, config)
     workdir = open_workdir(workdir, config, resume)
-    functional = Functional(config.model.create)
+    what = objective(config)
     task = Task(
+        objective=what,
+        batch=batches.batches(_row_maker(config, sources, mixture), config.run.seed, config.run.batch),
+        evaluate=functools.partial(evaluate, what.functional, config, scored),
+    )
+    return train(task, config.run, workdir, describe=to_dict(config))
+
+
+def objective(config: Wav2VecTraining) -> Objective:
+    """What a run teaches."""
+    functional = Functional(config.model.create)
+    frames = config.segment // config.model.stride
+    return Objective(
         functional=functional,
         rules=RULES,
         optimizer=config.optimizer,
-        step=functools.partial(loss_step, functional, config),
-        batch=batches.batches(_row_maker(config, sources, mixture), config.run.seed, config.run.batch),
-        evaluate=functools.partial(evaluate, functional, config, scored),
+        loss=functools.partial(loss, functional, config),
+        inputs={
+            "signal": floats(2, config.segment, 8),
+            "hidden": jax.ShapeDtypeStruct((2, frames), bool),
+            "record": integers(),
+        },
     )
-    return train(task, config.run, workdir, describe=to_dict(config))
 
 
 def _row_maker(config: Wav2VecTraining, sources, mixture):
@@ -211,19 +230,14 @@ def gumbel_temperature(config: Wav2VecTraining, step):
     return jnp.maximum(start * decay ** jnp.asarray(step, jnp.float32), end)
 
 
-def loss_step(functional: Functional, config: Wav2VecTraining, state, batch, key, optimizer):
-    """One step of gradient descent."""
+def loss(functional: Functional, config: Wav2VecTraining, params, state, batch, key):
+    """The weighted sum of the terms."""
     gumbel = gumbel_temperature(config, state.step)
-
-    def loss(params):
-        terms = loss_terms(functional.merge(params, state.buffers), config, batch, gumbel, key)
-        weights = {name: getattr(config, name) for name in ("segments", "diversity", "penalty")}
-        return terms["masked"] + sum(w * terms[name] for name, w in weights.items()), terms
-
-    (value, terms), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-    state, norms = apply_gradients(state, grads, optimizer, config.run.ema)
-    rate = config.optimizer.rate(config.run.steps)(state.step - 1)
-    return state, {"loss": value, **terms, **norms, "learning_rate": rate}
+    terms = loss_terms(functional.merge(params, state.buffers), config, batch, gumbel, key)
+    total = terms["masked"] + sum(
+        getattr(config, name) * terms[name] for name in ("segments", "diversity", "penalty")
+    )
+    return total, (terms, state.buffers)
 
 
 def _probe_data(sources, held_out, config: Wav2VecTraining):
