@@ -21,13 +21,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ttecg.augment_blocks import BLOCK, CLASS_SPAN, REASONS, Plan, Tools, block_file, open_pool, read_lines
-from ttecg.data.builder import RecordBuilder
+from ttecg.data.builder import RecordBuilder, write_info
 from ttecg.data.dataset import describe, open_dataset
-from ttecg.data.prepare import FORMAT, SPEC, collect, damaged_files
-from ttecg.data.prepare import run as run_builder
+from ttecg.data.prepare import FORMAT, SPEC, damaged_files
+from ttecg.data.shards import write_file
 from ttecg.data.staged import staged_folder
 from ttecg.data.statements import LABEL_SETS, label_names, statements, targets
-from ttecg.ecg import to_twelve
 from ttecg.evaluate import report
 from ttecg.train.config import write_text
 
@@ -245,32 +244,24 @@ def _kept(work, wanted: dict[str, int]) -> Iterator[tuple[np.ndarray, float, dic
 class Augmented(RecordBuilder):
     """Synthetic ECGs made by `ttecg augment`."""
 
-    def __init__(self, *, work, wanted, **kwargs):
-        super().__init__(**kwargs)
-        self.work, self.wanted = work, wanted
+    LEADS = 8
 
-    def _split_generators(self, dl_manager):
-        del dl_manager
-        return {"train": self._generate_examples(None)}
 
-    def _generate_examples(self, rows):
-        for number, (eight, rate, line) in enumerate(_kept(self.work, self.wanted)):
-            twelve = to_twelve(eight.astype(np.float64))
-            yield (
-                number,
-                {
-                    "signal": np.clip(np.rint(twelve), -32767, 32767).astype(np.int16),
-                    "rate": np.float32(rate),
-                    "id": line["id"],
-                    "age": np.float32(np.nan if line["age"] is None else line["age"]),
-                    "sex": line["sex"] or "",
-                    "report": line["report"],
-                    "labels": line["labels"],
-                    "likelihoods": [100.0] * len(line["labels"]),
-                    "patient_id": line["patient_id"] or "",
-                    "fold": 1,
-                },
-            )
+def _examples(work: pathlib.Path, wanted: dict[str, int]) -> Iterator[dict]:
+    """What the set stores of each ECG."""
+    for eight, rate, line in _kept(work, wanted):
+        yield {
+            "signal": eight,
+            "rate": np.float32(rate),
+            "id": line["id"],
+            "age": np.float32(np.nan if line["age"] is None else line["age"]),
+            "sex": line["sex"] or "",
+            "report": line["report"],
+            "labels": line["labels"],
+            "likelihoods": [100.0] * len(line["labels"]),
+            "patient_id": line["patient_id"] or "",
+            "fold": 1,
+        }
 
 
 def _assemble(work: pathlib.Path, out: pathlib.Path, plan: Plan, wanted: dict[str, int]):
@@ -279,9 +270,9 @@ def _assemble(work: pathlib.Path, out: pathlib.Path, plan: Plan, wanted: dict[st
             "the filters kept no ECG at all; try another --model, or --classifier '' and --quality '' to go without"
         )
     with staged_folder(out) as folder:
-        builder = Augmented(work=work, wanted=wanted, data_dir=folder / "tfds")
-        run_builder(builder)
-        held = collect(builder, folder)
+        shard = folder / "augmented-train.array_record-00000-of-00001"
+        count = write_file(shard, _examples(work, wanted))
+        write_info(Augmented, folder, "augmented", {"train": [count]})
         with (folder / PROVENANCE).open("w", encoding="utf-8") as file:
             for _, _, line in _kept(work, wanted):
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -289,8 +280,8 @@ def _assemble(work: pathlib.Path, out: pathlib.Path, plan: Plan, wanted: dict[st
             (folder / name).write_text("id,reason\n", encoding="utf-8")
         about = {
             "format": FORMAT, "name": "augment", "rate": 500.0, "skip_bad": False, "checksum": True,
-            "rows": _fingerprint(plan), "records": held["records"], "skipped": 0, "flagged": 0,
-            "synthetic": dataclasses.asdict(plan), "files": held["files"],
+            "rows": _fingerprint(plan), "records": {"train": count}, "skipped": 0, "flagged": 0,
+            "synthetic": dataclasses.asdict(plan), "files": {shard.name: shard.stat().st_size},
         }  # fmt: skip
         (folder / SPEC).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 

@@ -23,7 +23,11 @@ VERBS = {
     "augment": ("augment", "Augment", "make synthetic ECGs of scarce classes, as a set to train on"),
     "plot": ("plot", "Plot", "draw a recording on ECG paper"),
     "data simulate": ("data", "Simulate", "make simulated ECGs as a folder of WFDB records"),
-    "data prepare": ("data", "Prepare", "make a set for training of PTB-XL, LUDB or any folder of records"),
+    "data prepare": (
+        "data",
+        "Prepare",
+        "make a set for training of PTB-XL, LUDB, any folder, or the simulator",
+    ),
     "data restore-voltages": ("data", "RestoreVoltages", "put plausible mV back into z-scored recordings"),
     "data inspect": ("inspect", "Inspect", "say what a recording, a folder or a prepared set holds"),
     "data reports": ("data", "Reports", "say how much of a table's reports is understood"),
@@ -82,6 +86,7 @@ VERBS = {
         "say what each lead tells: input sets, Shapley values, best sets",
     ),
     "bench generate": ("model", "BenchGenerate", "time generation on this machine"),
+    "bench data": ("bench", "BenchData", "time the reading of a prepared set on this machine"),
 }
 _HELP = ("-h", "--help")
 

@@ -208,14 +208,13 @@ def test_what_is_no_set_says_how_to_make_one(ptbxl, tmp_path):
 
 KILLED = """
 import sys, time
-from ttecg.data import builder
-load = builder.load
+from ttecg.data import prepare
+load = prepare.load
 def slowly(*args):
     time.sleep(0.2)
     return load(*args)
-builder.load = slowly
-from ttecg.data.prepare import prepare
-prepare("ptbxl", sys.argv[1], sys.argv[2], 100)
+prepare.load = slowly
+prepare.prepare("ptbxl", sys.argv[1], sys.argv[2], 100)
 """
 
 

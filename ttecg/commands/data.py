@@ -70,21 +70,26 @@ class Simulate:
 class Prepare:
     """Makes a set for training: recordings checked and packed, split into train, validation and test.
 
-    The set is complete or absent.
+    The set is complete or absent; killed, the same command goes on where it was. The simulator needs no recordings.
     """
 
     examples = (
         "ttecg data prepare ptbxl --source ptb-xl/1.0.3 --download --rate 500 --out data/ptbxl-500",
         "ttecg data prepare folder --source data/simulated --table data/simulated/records.csv --out data/sim",
+        "ttecg data prepare simulator --count 1000000 --rate 100 --processes 4 --out data/simulator-100",
     )
 
     # what the recordings are; folder is any folder of WFDB records
-    name: Annotated[Literal["ptbxl", "ludb", "folder"], *positional("{ptbxl,ludb,folder}")]
+    name: Annotated[
+        Literal["ptbxl", "ludb", "folder", "simulator"], *positional("{ptbxl,ludb,folder,simulator}")
+    ]
     # the folder where the recordings are
-    source: pathlib.Path
+    source: Optional[pathlib.Path] = None
+    # simulated ECGs to make, of which a tenth each is for validation and test
+    count: Optional[int] = None
     # new folder for the set; data/NAME-RATE unless given
     out: Optional[pathlib.Path] = None
-    # samples per second; 500 for ptbxl and as in the files for others unless given
+    # samples per second; unless given 500 for ptbxl and simulator, and as in the files for others
     rate: Optional[float] = None
     # CSV file with report, age, sex, labels, fold of the records of a folder
     table: Optional[pathlib.Path] = None
@@ -92,25 +97,47 @@ class Prepare:
     skip_bad: bool = False
     # first fetch into --source what is missing there, from PhysioNet
     download: bool = False
+    # that share the work; the files are the same for any number
+    processes: int = 1
 
     def run(self) -> None:
-        if self.table is not None and self.name != "folder":
-            raise ValueError(f"--table is for `ttecg data prepare folder`; {self.name} has tables of its own")
+        self._check()
         from ttecg.data.dataset import describe
-        from ttecg.data.prepare import prepare
+        from ttecg.data.prepare import prepare, prepare_simulated
 
-        out = prepare(
-            self.name,
-            self.source,
-            self.out,
-            self.rate,
-            table=self.table,
-            skip_bad=self.skip_bad,
-            download=self.download,
-        )
+        if self.name == "simulator":
+            out = prepare_simulated(self.count, self.out, self.rate, processes=self.processes)
+        else:
+            out = prepare(
+                self.name,
+                self.source,
+                self.out,
+                self.rate,
+                table=self.table,
+                skip_bad=self.skip_bad,
+                download=self.download,
+                processes=self.processes,
+            )
         about = describe(out)
         counts = ", ".join(f"{count} {split}" for split, count in about["records"].items())
         print(f"{out}: {counts} records; {about['skipped']} skipped, {about['flagged']} remarks")
+
+    def _check(self) -> None:
+        if self.processes < 1:
+            raise ValueError(f"--processes {self.processes}: give 1 or more")
+        if self.table is not None and self.name != "folder":
+            raise ValueError(f"--table is for `ttecg data prepare folder`; {self.name} has tables of its own")
+        simulated = self.name == "simulator"
+        if (self.count is None) == simulated:
+            raise ValueError(
+                "--count says how many ECGs `ttecg data prepare simulator` makes, and is for it alone"
+            )
+        if (self.source is None) != simulated:
+            raise ValueError(
+                "--source is the folder where the recordings of ptbxl, ludb or folder are; simulator has none"
+            )
+        if simulated and (self.skip_bad or self.download):
+            raise ValueError("--skip-bad and --download are for recordings; simulator has none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

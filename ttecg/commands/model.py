@@ -201,7 +201,7 @@ class BenchGenerate:
 
         config = None if self.config is None else _generator_of(self.config)
         keep_compiled_programs()
-        from ttecg.bench import generate
+        from ttecg.bench.generate import generate
 
         generate(config, self.batch, bundle=self.model)
 

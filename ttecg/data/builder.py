@@ -1,76 +1,83 @@
-"""What the TFDS builders share: the features of a record, its splits by fold, and the account of bad records.
+"""What a prepared set stores of a record, and how: TFDS features as bytes, and the set's own description.
 
-A builder of ttecg says only which rows there are; see `ttecg/data/ptbxl`. Prepare with `ttecg.data.prepare`.
+The files are array_record with one tf.Example to a record, so `tensorflow_datasets.builder_from_directory` reads a set
+as well as `ttecg.data.dataset` does. Signals lie there as int16 microvolts, not compressed: reading is to cost
+less than what is done with them.
 """
+
+import functools
+import pathlib
 
 import numpy as np
 
 from ttecg.data.quiet_tfds import tensorflow_datasets
-from ttecg.data.rows import SPLITS, Row, load
 
 tfds = tensorflow_datasets()
 
 
-class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Writes `rows` as array_record, one split per group of folds, in the order of the rows.
+class RecordBuilder:
+    """What a data set tells TFDS of itself: docstring, citation, address, and how many LEADS it stores: 12 as recorded,
+    or the 8 independent ones."""
 
-    rate: samples per second of the prepared signals (None: as in the files). checksum: verify the files' own.
-    progress is called once per row. After the run `bad` holds (id, reason) of the records that were left out,
-    `flagged` those of the suspect ones."""
-
-    VERSION = tfds.core.Version("1.0.0")
     CITATION = ""
     HOMEPAGE = ""
+    LEADS = 12
 
-    def __init__(
-        self,
-        *,
-        rows: tuple[Row, ...] = (),
-        rate: float | None = None,
-        checksum: bool = True,
-        progress=lambda: None,
-        **kwargs,
-    ):
-        super().__init__(file_format="array_record", **kwargs)
-        self.rows, self.rate, self.checksum, self.progress = rows, rate, checksum, progress
-        self.bad: list[tuple[str, str]] = []
-        self.flagged: list[tuple[str, str]] = []
 
-    def _info(self):
-        features = tfds.features.FeaturesDict(
-            {
-                "signal": tfds.features.Tensor(shape=(None, 12), dtype=np.int16, encoding="zlib"),
-                "rate": np.float32,
-                "id": tfds.features.Text(),
-                "age": np.float32,
-                "sex": tfds.features.Text(),
-                "report": tfds.features.Text(),
-                "labels": tfds.features.Sequence(tfds.features.Text()),
-                "likelihoods": tfds.features.Sequence(np.float32),
-                "patient_id": tfds.features.Text(),
-                "fold": np.int64,
-            }
-        )
-        return self.dataset_info_from_configs(
-            features=features,
-            description=self.__doc__,
-            homepage=self.HOMEPAGE,
-            citation=self.CITATION,
-            disable_shuffling=True,
-        )
+@functools.cache
+def features(leads: int):
+    """The features of a record whose signal is (T, leads) int16 microvolts."""
+    return tfds.features.FeaturesDict(
+        {
+            "signal": tfds.features.Tensor(shape=(None, leads), dtype=np.int16, encoding="bytes"),
+            "rate": np.float32,
+            "id": tfds.features.Text(),
+            "age": np.float32,
+            "sex": tfds.features.Text(),
+            "report": tfds.features.Text(),
+            "labels": tfds.features.Sequence(tfds.features.Text()),
+            "likelihoods": tfds.features.Sequence(np.float32),
+            "patient_id": tfds.features.Text(),
+            "fold": np.int64,
+        }
+    )
 
-    def _split_generators(self, dl_manager):
-        del dl_manager  # the files are there: see ttecg.data.download
-        groups = {split: [row for row in self.rows if row.split == split] for split in SPLITS}
-        return {split: self._generate_examples(rows) for split, rows in groups.items() if rows}
 
-    def _generate_examples(self, rows):
-        for number, row in enumerate(rows):
-            try:
-                example, notes = load(row, self.rate, self.checksum)
-            except (ValueError, OSError) as error:
-                self.bad.append((row.id, str(error)))
-            else:
-                self.flagged += [(row.id, note) for note in notes]
-                yield number, example
-            self.progress()
+@functools.cache
+def _serializer(leads: int):
+    from tensorflow_datasets.core.example_serializer import ExampleSerializer
+
+    return ExampleSerializer(features(leads).get_serialized_info())
+
+
+def encode(example: dict) -> bytes:
+    """The bytes of a record {name of the feature: value}, the same in every process."""
+    leads = example["signal"].shape[1]
+    encoded = features(leads).encode_example(example)
+    return _serializer(leads).get_tf_example(encoded).SerializeToString(deterministic=True)
+
+
+def write_info(builder: type[RecordBuilder], folder: pathlib.Path, name: str, lengths: dict[str, list[int]]):
+    """Writes the files by which TFDS knows the set `name` in `folder`; lengths: {split: records of each shard}."""
+    identity = tfds.core.dataset_info.DatasetIdentity(
+        name=name, version=tfds.core.Version("1.0.0"), data_dir=str(folder), module_name=builder.__module__
+    )
+    info = tfds.core.DatasetInfo(
+        builder=identity,
+        description=builder.__doc__,
+        features=features(builder.LEADS),
+        homepage=builder.HOMEPAGE,
+        citation=builder.CITATION,
+        disable_shuffling=True,
+    )
+    info.set_file_format("array_record")
+    sizes = {
+        split: sum(p.stat().st_size for p in folder.glob(f"{name}-{split}.array_record-*"))
+        for split in lengths
+    }
+    splits = [
+        tfds.core.SplitInfo(name=split, shard_lengths=counts, num_bytes=sizes[split])
+        for split, counts in lengths.items()
+    ]
+    info.set_splits(tfds.core.splits.SplitDict(splits))
+    info.write_to_directory(folder)

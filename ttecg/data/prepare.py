@@ -1,30 +1,34 @@
 """Make a prepared set: a folder of recordings, checked, as array_record with train, validation and test.
 
     path = prepare("ptbxl", source="ptbxl/1.0.3", rate=500)
+    path = prepare_simulated(1_000_000, rate=100, processes=4)
 
-does what the command `ttecg data prepare ptbxl --source ptbxl/1.0.3 --rate 500` does.
+do what the commands `ttecg data prepare ptbxl --source ptbxl/1.0.3 --rate 500` and
+`ttecg data prepare simulator --count 1000000 --rate 100 --processes 4` do.
 
-The set is complete or absent: it is built in a hidden folder beside its place and moved there at the end.
+The set is complete or absent: it is built in a hidden folder beside its place and moved there at the end. The same
+command goes on where a killed one was, and the files are the same for any number of processes.
 """
 
-import contextlib
 import csv
+import functools
 import hashlib
 import importlib
-import io
+import importlib.metadata
 import json
 import os
 import pathlib
-import shutil
 import sys
+from collections.abc import Callable, Sequence
 
-from tqdm import tqdm
-
-from ttecg.data.staged import staged_folder
+from ttecg.data.rows import SPLITS, Row, load
+from ttecg.data.shards import cut, read_notes, write_shards
+from ttecg.data.staged import clear_leftover, resumable_folder
 
 NAMES = ("ptbxl", "ludb", "folder")
 SPEC = "ttecg.json"
-FORMAT = 2
+FORMAT = 3
+READABLE = (2, 3)  # 2 had its signals compressed
 _SHOWN = 20
 
 
@@ -43,6 +47,7 @@ def prepare(
     skip_bad: bool = False,
     checksum: bool = True,
     download: bool = False,
+    processes: int = 1,
 ) -> pathlib.Path:
     """Prepare `source` as the set `out` and return its path.
 
@@ -57,8 +62,7 @@ def prepare(
     """
     if name not in NAMES:
         raise ValueError(f"no data set {name!r}: choose one of {', '.join(NAMES)}")
-    if rate is not None and not 50 <= rate <= 5000:
-        raise ValueError(f"--rate {rate:g}: give between 50 and 5000 samples per second")
+    _check_rate(rate)
     rate = 500 if rate is None and name == "ptbxl" else rate
     source = pathlib.Path(source)
     if download:
@@ -83,21 +87,61 @@ def prepare(
         "rows": _fingerprint(rows, source),
     }
     if _already_there(out, spec):
-        print(f"{out}: this set is there already, complete", file=sys.stderr)
         return out
-    with staged_folder(out) as folder:
-        builder, held = _build(module.Builder, rows, bad, folder, rate, checksum, skip_bad, source)
-        _write_csv(folder / "skipped.csv", builder.bad)
-        _write_csv(folder / "flagged.csv", builder.flagged)
-        found = {"skipped": len(builder.bad), "flagged": len(builder.flagged)}
-        summary = spec | {"records": held["records"]} | found | notes | {"files": held["files"]}
-        (folder / SPEC).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    parts = {split: [row for row in rows if row.split == split] for split in SPLITS}
+    makes = dict.fromkeys(SPLITS, functools.partial(_recorded, rate=rate, checksum=checksum))
+    with resumable_folder(out, json.dumps(spec)) as folders:
+        held = _write(folders, module.Builder, name, parts, makes, processes)
+        held["bad"] = bad + held["bad"]
+        if held["bad"] and not (skip_bad and all(held["records"].values())):
+            raise _bad_records(source, held["bad"], len(rows) + len(bad))
+        _describe(folders[0], spec, held, notes)
     return out
+
+
+def prepare_simulated(count: int, out=None, rate: float | None = None, *, processes: int = 1) -> pathlib.Path:
+    """Prepare `count` simulated ECGs as the set `out` and return its path; `rate` is 500 unless given.
+
+    A tenth of them each is for validation and for test. They are the ECGs of `ttecg.data.simulated`, so none is in
+    another split of a set of another count."""
+    _check_rate(rate)
+    rate = 500.0 if rate is None else float(rate)
+    from ttecg.data import simulated_dataset_builder as simulated
+
+    parts = simulated.parts(count)
+    out = pathlib.Path(out) if out is not None else default_out("simulator", rate)
+    made = f"{importlib.metadata.version('ttecg')} {count}"
+    spec = {"format": FORMAT, "name": "simulator", "rate": rate, "rows": _hash(made)}
+    if _already_there(out, spec):
+        return out
+    makes = {split: functools.partial(simulated.example, split=split, rate=rate) for split in parts}
+    with resumable_folder(out, json.dumps(spec)) as folders:
+        held = _write(folders, simulated.Builder, "simulator", parts, makes, processes)
+        _describe(folders[0], spec, held, {})
+    return out
+
+
+def _check_rate(rate):
+    if rate is not None and not 50 <= rate <= 5000:
+        raise ValueError(f"--rate {rate:g}: give between 50 and 5000 samples per second")
+
+
+def _recorded(row: Row, rate: float | None, checksum: bool) -> tuple[dict | None, list[tuple[str, str]]]:
+    """(example, remarks) of a recording; (None, [why]) where it cannot be used."""
+    try:
+        example, notes = load(row, rate, checksum)
+    except (ValueError, OSError) as error:
+        return None, [(row.id, str(error))]
+    return example, [(row.id, note) for note in notes]
 
 
 def _fingerprint(rows, source) -> str:
     """What the rows say, whatever the place of the source on this machine."""
     text = "\n".join(repr((os.path.relpath(row.path, source), *list(vars(row).values())[1:])) for row in rows)
+    return _hash(text)
+
+
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -108,6 +152,7 @@ def damaged_files(path, about: dict) -> list[str]:
 
 
 def _already_there(out, spec) -> bool:
+    """Whether `out` is this very set; ValueError where it is anything else."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     try:
@@ -120,62 +165,41 @@ def _already_there(out, spec) -> bool:
             raise ValueError(f"{out}: is a prepared set already, but {what}; give another --out or delete it")
     if damaged_files(out, there):
         raise ValueError(f"{out}: is this set, but damaged; delete it and prepare it again")
+    clear_leftover(out)
+    print(f"{out}: this set is there already, complete", file=sys.stderr)
     return True
 
 
-def _build(cls, rows, bad, folder, rate, checksum, skip_bad, source):
-    """Run the TFDS builder and leave its files directly in `folder`; the builder, and what `collect` says."""
-    with tqdm(total=len(rows), desc="prepare", unit="record", disable=None) as bar:
-        builder = cls(
-            rows=tuple(rows), rate=rate, checksum=checksum, progress=bar.update, data_dir=folder / "tfds"
-        )
-        builder.bad += bad
-        try:
-            run(builder)
-        except AssertionError:  # TFDS refuses a split without examples
-            if not builder.bad:
-                raise
-            raise _bad_records(source, builder.bad, len(rows) + len(bad)) from None
-    if builder.bad and not skip_bad:
-        raise _bad_records(source, builder.bad, len(rows) + len(bad))
-    return builder, collect(builder, folder)
+def _write(
+    folders, builder, name: str, parts: dict[str, Sequence], makes: dict[str, Callable], processes: int
+) -> dict:
+    """Writes the shards of each split, by its `makes`, and what TFDS wants to know; what became of the items."""
+    from ttecg.data.builder import write_info
 
-
-def run(builder) -> None:
-    """Lets a `RecordBuilder` write its files."""
-    from unittest import mock
-
-    from tensorflow_datasets.core.example_serializer import ExampleSerializer
-
-    from ttecg.data.builder import tfds
-
-    def serialise(self, example):  # TFDS leaves the order of features to chance: it differs between processes
-        return self.get_tf_example(example).SerializeToString(deterministic=True)
-
-    try:
-        tfds.disable_progress_bar()
-        # TFDS announces a folder that is about to move
-        with (
-            mock.patch.object(ExampleSerializer, "serialize_example", serialise),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(compute_stats="skip", try_download_gcs=False)
-            )
-    finally:
-        tfds.enable_progress_bar()
-
-
-def collect(builder, folder: pathlib.Path) -> dict:
-    """Moves a builder's files from folder/tfds into `folder`. What the set says of itself: records of each split, and
-    the sizes of its files."""
-    for path in pathlib.Path(builder.data_dir).iterdir():
-        os.replace(path, folder / path.name)
-    shutil.rmtree(folder / "tfds")
-    return {
-        "records": {split: info.num_examples for split, info in builder.info.splits.items()},
-        "files": {path.name: path.stat().st_size for path in sorted(folder.glob("*.array_record*"))},
+    shards = {
+        split: cut(folders, f"{name}-{split}", items, makes[split]) for split, items in parts.items() if items
     }
+    write_shards([shard for some in shards.values() for shard in some], processes)
+    notes = {split: list(read_notes(some)) for split, some in shards.items()}
+    lengths = {split: [note["records"] for note in some] for split, some in notes.items()}
+    write_info(builder, folders[0], name, lengths)
+    said = [note for some in notes.values() for note in some]
+    return {
+        "records": {split: sum(counts) for split, counts in lengths.items()},
+        "bad": [tuple(line) for note in said for line in note["bad"]],
+        "flagged": [tuple(line) for note in said for line in note["flagged"]],
+    }
+
+
+def _describe(folder, spec: dict, held: dict, notes: dict):
+    """Writes what the set says of itself."""
+    _write_csv(folder / "skipped.csv", held["bad"])
+    _write_csv(folder / "flagged.csv", held["flagged"])
+    found = {"records": held["records"], "skipped": len(held["bad"]), "flagged": len(held["flagged"])}
+    files = {path.name: path.stat().st_size for path in sorted(folder.glob("*.array_record*"))}
+    (folder / SPEC).write_text(
+        json.dumps(spec | found | notes | {"files": files}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def _bad_records(source, bad, total) -> ValueError:

@@ -77,6 +77,16 @@ def read_table(path, needed=()) -> list[dict]:
     ]
 
 
+def microvolts(signal, name) -> np.ndarray:
+    """mV as int16 microvolts; BrokenRecord, with the record's name, where they do not fit."""
+    rounded = np.rint(np.asarray(signal, np.float64) * 1000)
+    if np.abs(rounded).max() > 32767:
+        raise BrokenRecord(
+            f"{name}: {np.abs(rounded).max() / 1000:.0f} mV does not fit 16 bits of microvolts"
+        )
+    return rounded.astype(np.int16)
+
+
 def load(row: Row, rate: float | None, checksum: bool = True) -> tuple[dict, list[str]]:
     """(example for the prepared set, reasons to look at it twice) of one recording.
 
@@ -90,15 +100,10 @@ def load(row: Row, rate: float | None, checksum: bool = True) -> tuple[dict, lis
     ecg = ecg.select(LEADS)
     if rate is not None:
         ecg = ecg.resample(rate)
-    microvolts = np.rint(np.asarray(ecg.signal, np.float64) * 1000)
-    if np.abs(microvolts).max() > 32767:
-        raise BrokenRecord(
-            f"{row.path}: {np.abs(microvolts).max() / 1000:.0f} mV does not fit 16 bits of microvolts"
-        )
     labels = ecg.labels if row.labels is None else row.labels
     age = ecg.age if row.age is None else row.age
     return {
-        "signal": microvolts.astype(np.int16),
+        "signal": microvolts(ecg.signal, row.path),
         "rate": np.float32(ecg.rate),
         "id": row.id,
         "age": np.float32(np.nan if age is None else age),

@@ -27,30 +27,69 @@ def staged(folder, *names: str):
 
 @contextlib.contextmanager
 def staged_folder(out):
-    """A hidden folder beside `out` that takes its place on success and vanishes on failure.
+    """A hidden folder beside `out` that takes its place on success and vanishes on failure."""
+    with _hidden_folder(out, BaseException) as folder:
+        _clear(folder, keep=())
+        yield folder
+        os.replace(folder, out)
 
-    It is locked while this process lives, so the next run knows what a killed one left and clears it away."""
+
+@contextlib.contextmanager
+def resumable_folder(out, plan: str):
+    """(folder to fill, folder for notes about it); on success the first takes the place of `out`, the second vanishes.
+
+    Both vanish where ValueError is raised. Any other end leaves them, and the next run with the same `plan` finds in
+    them what the last one finished. Scratch files go beside the two, into their hidden parent."""
+    with _hidden_folder(out, ValueError) as hidden:
+        folder, notes, written = hidden / "set", hidden / "notes", hidden / "plan"
+        same = written.is_file() and written.read_text(encoding="utf-8") == plan
+        _clear(hidden, keep=("set", "notes", "plan") if same else ())
+        with staged(hidden, "plan") as scratch:
+            (scratch / "plan").write_text(plan, encoding="utf-8")
+        folder.mkdir(exist_ok=True)
+        notes.mkdir(exist_ok=True)
+        yield folder, notes
+        os.replace(folder, out)
+        shutil.rmtree(hidden)
+
+
+def clear_leftover(out) -> None:
+    """Removes what a run left that was killed when `out` had just been finished."""
+    shutil.rmtree(_hidden_beside(out), ignore_errors=True)
+
+
+def _hidden_beside(out) -> pathlib.Path:
     out = pathlib.Path(out).absolute()
-    made_parent = not out.parent.exists()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.with_name(f".{out.name}.partial")
-    folder.mkdir(exist_ok=True)
+    return out.with_name(f".{out.name}.partial")
+
+
+@contextlib.contextmanager
+def _hidden_folder(out, forget: type[BaseException]):
+    """A folder beside `out`, removed where `forget` is raised.
+
+    It is locked while this process lives, so the next run knows that what it finds was left by a killed one."""
+    folder = _hidden_beside(out)
+    made_parent = not folder.parent.exists()
+    folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
         _lock(handle, folder, out)
         try:
-            for leftover in folder.iterdir():
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
             yield folder
-            os.replace(folder, out)
-        except BaseException:
+        except forget:
             shutil.rmtree(folder, ignore_errors=True)
             if made_parent:
                 with contextlib.suppress(OSError):
-                    out.parent.rmdir()
+                    folder.parent.rmdir()
             raise
     finally:
         os.close(handle)
+
+
+def _clear(folder, keep: tuple[str, ...]):
+    for leftover in folder.iterdir():
+        if leftover.name not in keep:
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
 def _lock(handle, folder, out):

@@ -1,0 +1,33 @@
+"""What a timing has to say of where it was taken."""
+
+import importlib.metadata
+import os
+import pathlib
+import platform
+import resource
+import sys
+
+
+def machine(*packages: str) -> dict[str, str]:
+    """Processor, the cores that this process may use, and versions of Python, of ttecg and of the packages named."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("ttecg", *packages)]
+    return {
+        "processor": _processor(),
+        "cores": f"{cores} of {os.cpu_count()}",
+        "versions": ", ".join((f"Python {platform.python_version()}", *versions)),
+    }
+
+
+def _processor() -> str:
+    """Its name where the system tells it (Linux), else its kind."""
+    table = pathlib.Path("/proc/cpuinfo")
+    lines = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def peak_memory() -> float:
+    """MB that this process has had in memory at most so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
