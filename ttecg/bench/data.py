@@ -1,6 +1,6 @@
 """How fast a prepared set is read: `ttecg bench data --data data/simulator-100`.
 
-Batches are drawn, read, decoded and put together as for training, in two threads, from all over the set.
+Batches are drawn from all over the set, read, decoded and put together as for training, in a thread that reads ahead.
 """
 
 import concurrent.futures
@@ -16,7 +16,7 @@ from ttecg.data.staged import staged
 from ttecg.evaluate import report
 
 _WARM_UP = 8  # batches that are not timed
-_THREADS = 2
+_AHEAD = 2  # batches
 
 
 def bench(data, batch: int = 256, seconds: float = 10.0, json_file=None) -> dict:
@@ -48,9 +48,9 @@ def bench(data, batch: int = 256, seconds: float = 10.0, json_file=None) -> dict
 
 
 def _batches(records: Dataset, size: int) -> Iterator[dict]:
-    """The batches of steps 0, 1, 2 ..., read ahead in threads."""
-    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
-        ahead = [pool.submit(drawn_batch, records, 0, size, step) for step in range(_THREADS)]
-        for step in itertools.count(_THREADS):
-            ahead.append(pool.submit(drawn_batch, records, 0, size, step))
+    """The batches of steps 0, 1, 2 ..., read ahead in a thread; more threads would wait for one another."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        ahead = [pool.submit(drawn_batch, records, 0, size, step) for step in range(_AHEAD)]
+        for step in itertools.count(_AHEAD):
             yield ahead.pop(0).result()
+            ahead.append(pool.submit(drawn_batch, records, 0, size, step))

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ttecg.processes import spread
 
-SHARD = 5000  # records
+SHARD = 5000  # records; whoever changes it changes prepare.FORMAT too
 
 
 @dataclasses.dataclass(frozen=True)
