@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from ttecg import cli
 from ttecg.data import shards
 from ttecg.data.builder import features, write_info
 from ttecg.data.dataset import describe, drawn_batch, open_dataset
@@ -227,3 +228,17 @@ def test_a_wrong_request_leaves_nothing(tmp_path, count, rate, message):
     with pytest.raises(ValueError, match=message):
         prepare_simulated(count, tmp_path / "new" / "set", rate)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words, message", [
+    (["simulator"], "--count"),
+    (["ptbxl", "--source", ".", "--count", "10"], "--count"),
+    (["ptbxl"], "--source"),
+    (["simulator", "--count", "10", "--source", "."], "--source"),
+    (["simulator", "--count", "10", "--skip-bad"], "--skip-bad"),
+    (["simulator", "--count", "10", "--processes", "0"], "--processes 0"),
+])  # fmt: skip
+def test_arguments_that_do_not_go_together_are_named(tmp_path, capsys, words, message):
+    assert cli.main(["data", "prepare", *words, "--out", str(tmp_path / "set")]) == 2
+    said = capsys.readouterr().err
+    assert message in said and len(said.splitlines()) == 1 and not list(tmp_path.iterdir())
