@@ -1,0 +1,158 @@
+"""One run by many processes: how they find each other, who writes files, who waits, and how they end together.
+
+    launch/local.sh 2 ttecg train unet --config configs/unet_debug.py --workdir runs/unet --distributed
+
+Alone, a process is the main one, waits for nobody and holds all rows.
+"""
+
+import contextlib
+import itertools
+import os
+import sys
+import traceback
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+# seconds: without a sign of life until a process counts as dead; between the ends of the first and the last process;
+# between errors that count as the same; and for what one process does while the others wait
+_HEARTBEAT, _SHUTDOWN, _FAILURE, _PATIENCE = 30, 30, 5, 24 * 3600
+
+_waits = itertools.count()
+
+
+@contextlib.contextmanager
+def joined():
+    """Joins the other processes of the job, and leaves it when all have come to the end of the block.
+
+    An error that all processes have, as of a wrong input, is raised by each. One that this process has alone is
+    printed and ends it at once, with status 1: the others wait for it in vain and are ended by JAX.
+    """
+    start()
+    try:
+        yield
+        wait()
+    except BaseException as error:
+        if not _all_failed():
+            _leave(error)
+        raise
+    finally:
+        jax.distributed.shutdown()
+
+
+def _all_failed() -> bool:
+    try:
+        _barrier("failed", _FAILURE)
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
+def _leave(error: BaseException):
+    """Without the usual clearing up, which would wait for the others."""
+    if os.environ.get("TTECG_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    print(
+        f"ttecg: error: process {jax.process_index()} of {jax.process_count()}: {said} (no other process says so: "
+        "if one has died, its output says why; start the job again with --resume)",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(1)
+
+
+def start():
+    """Connects to the other processes: as the three `VARIABLES` say, or as SLURM, a TPU, GKE or Open MPI does."""
+    given = from_environment(os.environ)
+    try:
+        jax.distributed.initialize(
+            **given, heartbeat_timeout_seconds=_HEARTBEAT, shutdown_timeout_seconds=_SHUTDOWN
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"--distributed finds no job of several processes here ({error}); start it with launch/local.sh, SLURM, "
+            f"GKE or on a TPU, or set {', '.join(VARIABLES)}; on a lone machine leave --distributed out"
+        ) from None
+
+
+def from_environment(environment) -> dict:
+    """What the three variables say, for jax.distributed.initialize; nothing where none is set. ValueError names the
+    one that is missing or no number."""
+    there = [name for name in VARIABLES if environment.get(name)]
+    if not there:
+        return {}
+    for name in VARIABLES:
+        value = environment.get(name, "")
+        if not value:
+            raise ValueError(f"{there[0]} is set and {name} is not; set all of {', '.join(VARIABLES)}, or none")
+        if name != VARIABLES[0] and not value.isdecimal():
+            raise ValueError(f"{name} must be a whole number, got {value!r}")
+    address, count, index = (environment[name] for name in VARIABLES)
+    if ":" not in address:
+        raise ValueError(f"{VARIABLES[0]} must be HOST:PORT, got {address!r}")
+    if not int(index) < int(count):
+        raise ValueError(f"{VARIABLES[2]} must be less than {VARIABLES[1]}={count}, got {index}")
+    return {
+        "coordinator_address": address,
+        "num_processes": int(count),
+        "process_id": int(index),
+        "cluster_detection_method": "deactivate",
+    }
+
+
+def is_main() -> bool:
+    """Whether this is the process that writes files."""
+    return jax.process_index() == 0
+
+
+def wait():
+    """Until every process has come to the same call. Needs no device, so it may take hours."""
+    _barrier(f"wait-{next(_waits)}", _PATIENCE)
+
+
+def _barrier(name: str, seconds: int):
+    ocp.multihost.get_barrier_sync_fn()(key=f"ttecg-{name}", timeout_ms=1000 * seconds)
+
+
+@contextlib.contextmanager
+def main_first():
+    """The main process passes through the block alone, then the others do: what it wrote, they find."""
+    if not is_main():
+        wait()
+    yield
+    if is_main():
+        wait()
+
+
+def gathered(tree):
+    """The arrays of a tree as whole NumPy arrays on every process, however they are split. All must call it."""
+    return jax.tree.map(lambda x: multihost_utils.process_allgather(x, tiled=True), tree)
+
+
+def own_mesh() -> jax.sharding.Mesh:
+    """A mesh of this process's first device, for work that the others have no part in."""
+    types = (jax.sharding.AxisType.Auto,) * 2
+    return jax.make_mesh((1, 1), ("data", "model"), axis_types=types, devices=jax.local_devices()[:1])
+
+
+def share(mesh: jax.sharding.Mesh) -> tuple[int, int]:
+    """(i, n): this process makes the i-th of n parts of every batch's rows; processes whose devices hold the same
+    rows make the same part. ValueError where the mesh leaves this process out."""
+    owners = np.vectorize(lambda device: device.process_index)(mesh.devices)
+    rows = [tuple(np.flatnonzero((owners == p).any(axis=1))) for p in range(jax.process_count())]
+    if () in rows:
+        raise ValueError(
+            f"the mesh of {owners.shape[0]} x {owners.shape[1]} devices leaves out process {rows.index(())} of "
+            f"{len(rows)}; leave run.mesh_data at 0, or start fewer processes"
+        )
+    parts = sorted(set(rows))
+    if sum(map(len, parts)) != len(owners) or len({len(part) for part in parts}) > 1:
+        raise ValueError(
+            f"the mesh of {owners.shape[0]} x {owners.shape[1]} devices gives the processes rows that overlap in "
+            "part; choose a run.mesh_model that divides a process's devices, or is a multiple of them"
+        )
+    return parts.index(rows[jax.process_index()]), len(parts)
