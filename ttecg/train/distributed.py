@@ -88,7 +88,9 @@ def from_environment(environment) -> dict:
     for name in VARIABLES:
         value = environment.get(name, "")
         if not value:
-            raise ValueError(f"{there[0]} is set and {name} is not; set all of {', '.join(VARIABLES)}, or none")
+            raise ValueError(
+                f"{there[0]} is set and {name} is not; set all of {', '.join(VARIABLES)}, or none"
+            )
         if name != VARIABLES[0] and not value.isdecimal():
             raise ValueError(f"{name} must be a whole number, got {value!r}")
     address, count, index = (environment[name] for name in VARIABLES)
@@ -140,19 +142,27 @@ def own_mesh() -> jax.sharding.Mesh:
 
 
 def share(mesh: jax.sharding.Mesh) -> tuple[int, int]:
-    """(i, n): this process makes the i-th of n parts of every batch's rows; processes whose devices hold the same
-    rows make the same part. ValueError where the mesh leaves this process out."""
+    """(i, n): this process makes the i-th of n parts of the rows of every batch. ValueError where the mesh leaves a
+    process out, or splits rows and processes in ways that do not fit."""
     owners = np.vectorize(lambda device: device.process_index)(mesh.devices)
-    rows = [tuple(np.flatnonzero((owners == p).any(axis=1))) for p in range(jax.process_count())]
+    shares = row_shares(owners, jax.process_count())
+    return shares[jax.process_index()], max(shares) + 1
+
+
+def row_shares(owners: np.ndarray, processes: int) -> list[int]:
+    """Which part of a batch's rows each process makes, from the process of each device of the mesh, (data, model).
+    Processes whose devices hold the same rows make the same part."""
+    rows = [tuple(np.flatnonzero((owners == p).any(axis=1))) for p in range(processes)]
+    shape = " x ".join(map(str, owners.shape))
     if () in rows:
         raise ValueError(
-            f"the mesh of {owners.shape[0]} x {owners.shape[1]} devices leaves out process {rows.index(())} of "
-            f"{len(rows)}; leave run.mesh_data at 0, or start fewer processes"
+            f"the mesh of {shape} devices leaves out process {rows.index(())} of {processes}; leave run.mesh_data at "
+            "0, or start fewer processes"
         )
     parts = sorted(set(rows))
-    if sum(map(len, parts)) != len(owners) or len({len(part) for part in parts}) > 1:
+    if sum(map(len, parts)) != len(owners) or len(set(map(len, parts))) > 1:
         raise ValueError(
-            f"the mesh of {owners.shape[0]} x {owners.shape[1]} devices gives the processes rows that overlap in "
-            "part; choose a run.mesh_model that divides a process's devices, or is a multiple of them"
+            f"the mesh of {shape} devices gives processes rows that overlap in part; choose a run.mesh_model that "
+            "divides the number of a process's devices, or is a multiple of it"
         )
-    return parts.index(rows[jax.process_index()]), len(parts)
+    return [parts.index(own) for own in rows]
