@@ -19,7 +19,7 @@ from jax.experimental import multihost_utils
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 # seconds: without a sign of life until a process counts as dead; between the ends of the first and the last process;
 # between errors that count as the same; and for what one process does while the others wait
-_HEARTBEAT, _SHUTDOWN, _FAILURE, _PATIENCE = 30, 30, 5, 24 * 3600
+_HEARTBEAT, _SHUTDOWN, _FAILURE, _PATIENCE = 30, 30, 10, 24 * 3600
 
 _waits = itertools.count()
 
