@@ -43,6 +43,10 @@ def _finds_nothing(**_):
     raise ValueError("coordinator_address should be defined.")
 
 
+def _fails():
+    raise ValueError("wrong")
+
+
 def owners(data: int, model: int, each: int) -> np.ndarray:
     """The process of each device of a mesh, where each process has so many devices."""
     return np.arange(data * model).reshape(data, model) // each
@@ -76,7 +80,10 @@ def test_a_mesh_that_does_not_fit_the_processes_is_named():
 def test_a_process_alone_is_the_main_one_waits_for_nobody_and_has_all_rows():
     assert distributed.is_main() and distributed.share(sharding.make_mesh(4, 2)) == (0, 1)
     distributed.wait()
-    with distributed.main_first():
-        pass
+    done = []
+    distributed.by_main(lambda: done.append(1))
+    assert done == [1]
+    with pytest.raises(ValueError, match="wrong"):
+        distributed.by_main(_fails)
     tree = {"a": jax.device_put(np.arange(8.0), sharding.batch_sharding(sharding.make_mesh(8)))}
     np.testing.assert_array_equal(distributed.gathered(tree)["a"], np.arange(8))

@@ -10,6 +10,7 @@ import itertools
 import os
 import sys
 import traceback
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -20,6 +21,9 @@ VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 # seconds: without a sign of life until a process counts as dead; between the ends of the first and the last process;
 # between errors that count as the same; and for what one process does while the others wait
 _HEARTBEAT, _SHUTDOWN, _FAILURE, _PATIENCE = 30, 30, 10, 24 * 3600
+
+# of an error that the main process tells the others
+_LETTERS = 2000
 
 _waits = itertools.count()
 
@@ -107,7 +111,7 @@ def from_environment(environment) -> dict:
 
 
 def is_main() -> bool:
-    """Whether this is the process that writes files."""
+    """Whether this is the first process, which alone writes files."""
     return jax.process_index() == 0
 
 
@@ -120,19 +124,39 @@ def _barrier(name: str, seconds: int):
     ocp.multihost.get_barrier_sync_fn()(key=f"ttecg-{name}", timeout_ms=1000 * seconds)
 
 
-@contextlib.contextmanager
-def main_first():
-    """The main process passes through the block alone, then the others do: what it wrote, they find."""
-    if not is_main():
-        wait()
-    yield
+def by_main(work: Callable[[], None]):
+    """Calls `work` in the main process while the others wait, for hours if need be: what it wrote, all find then. Its
+    ValueError is raised in all of them."""
+    said = ""
     if is_main():
-        wait()
+        try:
+            work()
+        except ValueError as error:
+            if jax.process_count() == 1:
+                raise
+            said = str(error)
+    wait()
+    said = _from_main(said)
+    if said:
+        raise ValueError(said)
+
+
+def _from_main(text: str) -> str:
+    if jax.process_count() == 1:
+        return text
+    letters = np.frombuffer(text.encode()[:_LETTERS].ljust(_LETTERS, b"\0"), np.uint8)
+    told = np.asarray(multihost_utils.broadcast_one_to_all(letters), np.uint8)
+    return told.tobytes().rstrip(b"\0").decode(errors="replace")
 
 
 def gathered(tree):
     """The arrays of a tree as whole NumPy arrays on every process, however they are split. All must call it."""
     return jax.tree.map(lambda x: multihost_utils.process_allgather(x, tiled=True), tree)
+
+
+def asked_to_stop(step: int) -> bool:
+    """Whether SIGTERM has come to any of several processes; True in the same step for all, if each asks every step."""
+    return multihost_utils.reached_preemption_sync_point(step)
 
 
 def own_mesh() -> jax.sharding.Mesh:
