@@ -1,7 +1,5 @@
-"""Launchers are sound shell and YAML, and several processes train as one: one killed and all started again end as a
-run that nobody disturbed."""
+"""Launchers are sound shell and YAML, say what they would run, and end and start again the processes that they run."""
 
-import json
 import os
 import pathlib
 import shutil
@@ -10,11 +8,8 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import yaml
-
-from ttecg.train.checkpoint import Checkpoints
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 LAUNCH = REPOSITORY / "launch"
@@ -193,120 +188,3 @@ def test_sigterm_goes_to_every_process(tmp_path):
     assert [job.stdout.readline() for _ in range(2)] == ["ready\n"] * 2
     job.send_signal(signal.SIGTERM)
     assert job.communicate(timeout=20)[0] == "saved\n" * 2 and job.returncode == 0
-
-
-# Two processes of four devices each train a network of eight channels
-STEPS, EVERY = 24, 4
-SMALL = {
-    "model.widths": "(8,)",
-    "crop": 64,
-    "validation": 2,
-    "run.steps": STEPS,
-    "run.checkpoint_every": EVERY,
-    "run.log_every": 1,
-    "run.eval_every": STEPS,
-}
-ENVIRONMENT = {"JAX_NUM_CPU_DEVICES": "4", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-NOTE_PID = 'echo $$ > "$0-$JAX_PROCESS_ID" && exec "$@"'
-
-
-def training(workdir: pathlib.Path, *more: str) -> list[str]:
-    settings = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
-    config = str(REPOSITORY / "configs" / "unet_debug.py")
-    command = [sys.executable, "-m", "ttecg", "train", "unet", "--config", config, "--workdir", str(workdir)]
-    return [*command, *settings, *more]
-
-
-def start(workdir: pathlib.Path, *more: str, processes: int = 2) -> subprocess.Popen:
-    """A job; its output goes to a file beside the work directory, as do the ids of its processes."""
-    command = ["bash", "-c", NOTE_PID, f"{workdir}.pid", *training(workdir, "--distributed", *more)]
-    with open(f"{workdir}.out", "ab") as out:
-        return subprocess.Popen(
-            [str(LOCAL), str(processes), *command], stdout=out, stderr=out, env={**os.environ, **ENVIRONMENT}
-        )
-
-
-def end(job: subprocess.Popen, workdir: pathlib.Path, status: int = 0):
-    """Waits for the end of a job, which has to be of this status."""
-    try:
-        found = job.wait(timeout=170)
-    finally:
-        job.terminate()
-    assert found == status, pathlib.Path(f"{workdir}.out").read_text(errors="replace")[-5000:]
-
-
-def hit(workdir: pathlib.Path, job: subprocess.Popen, step: int, process: int, how: signal.Signals):
-    """Sends a signal to a process once the checkpoint of a step is there."""
-    while not (workdir / "checkpoints" / str(step)).exists():
-        assert job.poll() is None, pathlib.Path(f"{workdir}.out").read_text(errors="replace")[-5000:]
-        time.sleep(0.01)
-    os.kill(int(pathlib.Path(f"{workdir}.pid-{process}").read_text()), how)
-
-
-def losses(workdir: pathlib.Path) -> list[float]:
-    """Of every step, once."""
-    lines = [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
-    lines = [line for line in lines if "loss" in line]
-    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
-    return [line["loss"] for line in lines]
-
-
-def weights(workdir: pathlib.Path) -> dict[str, np.ndarray]:
-    with Checkpoints(workdir) as checkpoints:
-        assert checkpoints.latest == STEPS
-        return checkpoints.restore_weights()[0]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> pathlib.Path:
-    """The work directory of a run of two processes that nobody disturbs, with all its checkpoints."""
-    workdir = tmp_path_factory.mktemp("undisturbed") / "run"
-    end(start(workdir, "--set", f"run.keep={STEPS}"), workdir)
-    return workdir
-
-
-@pytest.mark.slow
-def test_a_job_that_was_killed_and_one_that_was_told_to_stop_end_as_one_that_was_not(undisturbed, tmp_path):
-    workdir = tmp_path / "run"
-    job = start(workdir)
-    hit(workdir, job, EVERY, 1, signal.SIGKILL)
-    end(job, workdir, 128 + signal.SIGKILL)
-    job = start(workdir, "--resume")
-    hit(workdir, job, 3 * EVERY, 1, signal.SIGTERM)
-    end(job, workdir)
-    assert "asked to stop: saved step" in pathlib.Path(f"{workdir}.out").read_text(errors="replace")
-    end(start(workdir, "--resume"), workdir)
-    assert losses(workdir) == losses(undisturbed)
-    for name, value in weights(workdir).items():
-        np.testing.assert_array_equal(value, weights(undisturbed)[name])
-
-
-@pytest.mark.slow
-def test_a_run_of_two_processes_goes_on_in_one_that_has_half_the_devices(undisturbed, tmp_path):
-    workdir = tmp_path / "run"
-    shutil.copytree(undisturbed, workdir)
-    for checkpoint in (workdir / "checkpoints").iterdir():
-        if int(checkpoint.name) > EVERY:
-            shutil.rmtree(checkpoint)
-    said = subprocess.run(
-        training(workdir, "--resume"), capture_output=True, text=True, env={**os.environ, **ENVIRONMENT}
-    )
-    assert said.returncode == 0, said.stderr
-    np.testing.assert_allclose(losses(workdir), losses(undisturbed), atol=1e-5)
-
-
-@pytest.mark.slow
-def test_what_is_wrong_for_all_processes_ends_all_with_one_line_each(undisturbed, tmp_path):
-    out = pathlib.Path(f"{undisturbed}.out")
-    before = len(out.read_text(errors="replace"))
-    end(start(undisturbed), undisturbed, 2)
-    said = out.read_text(errors="replace")[before:].splitlines()
-    assert [line for line in said if "holds a run already; add --resume" in line][1:] and len(said) < 5, said
-    alone = subprocess.run(
-        training(tmp_path / "new", "--distributed"),
-        capture_output=True,
-        text=True,
-        env={**os.environ, **ENVIRONMENT},
-    )
-    assert alone.returncode == 2 and "leave --distributed out" in alone.stderr, alone.stderr
-    assert len(alone.stderr.splitlines()) == 1 and not (tmp_path / "new").exists()

@@ -1,5 +1,6 @@
 """`ttecg train text-tokenizer|tokenizer|generator|...`: a trainer per stage, each with its own kind of config."""
 
+import contextlib
 import dataclasses
 import importlib
 import pathlib
@@ -16,6 +17,8 @@ class _Training:
     workdir: pathlib.Path
     # go on with the run that is in --workdir
     resume: bool = False
+    # train together with the other processes of a job (docs/many-hosts.md)
+    distributed: bool = False
     # fields of the config to change, as in run.steps=200
     set: Annotated[
         tuple[tuple[str, ...], ...],
@@ -38,10 +41,13 @@ class _Training:
             )
         config = override(config, [assignment for some in self.set for assignment in some])
         from ttecg.runtime import keep_compiled_programs
+        from ttecg.train import distributed
 
         keep_compiled_programs()
-        module.run(config, self.workdir, self.resume)
-        print(f"{self.task}: results in {self.workdir}")
+        with distributed.joined() if self.distributed else contextlib.nullcontext():
+            module.run(config, self.workdir, self.resume)
+            if distributed.is_main():
+                print(f"{self.task}: results in {self.workdir}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

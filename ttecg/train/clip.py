@@ -6,7 +6,6 @@ the target. A record without a report teaches labels only.
 
 import dataclasses
 import functools
-import os
 import zlib
 
 import jax
@@ -23,7 +22,7 @@ from ttecg.models.clip import LARGEST_LOG_SCALE, ClipConfig
 from ttecg.models.functional import Functional
 from ttecg.train import sharding, text_tokenizer
 from ttecg.train.classifier import prepare_signal
-from ttecg.train.config import open_workdir, to_dict
+from ttecg.train.config import open_workdir, to_dict, write_bytes
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats, integers
 from ttecg.train.state import OptimizerConfig
@@ -71,9 +70,7 @@ def run(config: ClipTraining, workdir, resume: bool = False):
     sources, mixture = batches.open_sources(config.sources, "train")
     held_out = _held_out(batches.open_sources(config.sources, "validation")[0], config)
     workdir = open_workdir(workdir, config, resume)
-    scratch = workdir / (TEXT_FILE + ".tmp")
-    scratch.write_bytes(encoder.model)
-    os.replace(scratch, workdir / TEXT_FILE)
+    write_bytes(workdir / TEXT_FILE, encoder.model)
     what = objective(
         dataclasses.replace(config, model=dataclasses.replace(config.model, vocab=encoder.vocab))
     )

@@ -22,6 +22,7 @@ from ttecg.data.findings import PHRASE_OF_SCP
 from ttecg.data.prompt import Prompt
 from ttecg.ecg import ECG, SEXES
 from ttecg.models import beat_plan
+from ttecg.train import distributed
 from ttecg.train.tokenizer import prepare_signal
 
 _RATE_CLASSES = (0.0, 60.0, 100.0, 400.0)  # bradycardia, normal, tachycardia: per minute
@@ -71,7 +72,7 @@ class Examples:
 def extract(
     text: str, split: str, tokenizer, variants: int, seed: int, cache, limit: int | None = None
 ) -> Examples:
-    """The examples of source `text` ("PATH@WEIGHT"), from the cache directory or made and put there.
+    """The examples of source `text` ("PATH@WEIGHT"), from the cache, or made by the main process and put there.
 
     tokenizer: a `bundle.LoadedTokenizer`. limit: only the first so many records. The cache file's name holds a hash
     of all that decides its content.
@@ -89,15 +90,21 @@ def extract(
         ]
     )
     path = pathlib.Path(cache) / f"codes-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    if path.exists():
-        with np.load(path, allow_pickle=False) as stored:
-            return Examples(**{k: stored[k] for k in stored.files})
-    examples = _make(source, split, tokenizer, variants, seed, limit)
+
+    def make():
+        if not path.exists():
+            _store(_make(source, split, tokenizer, variants, seed, limit), path)
+
+    distributed.by_main(make)
+    with np.load(path, allow_pickle=False) as stored:
+        return Examples(**{k: stored[k] for k in stored.files})
+
+
+def _store(examples: Examples, path: pathlib.Path):
     scratch = path.with_suffix(".tmp.npz")
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(scratch, **{f.name: getattr(examples, f.name) for f in dataclasses.fields(Examples)})
     os.replace(scratch, path)
-    return examples
 
 
 def _make(source: Source, split: str, tokenizer, variants: int, seed: int, limit: int | None) -> Examples:

@@ -10,6 +10,8 @@ import runpy
 import types
 import typing
 
+from ttecg.train import distributed
+
 
 def load_config(path):
     """The `config` of a Python file. ValueError where the file is missing, breaks, or sets no config."""
@@ -112,9 +114,16 @@ def open_workdir(workdir, config, resume: bool) -> pathlib.Path:
     """Makes the work directory and writes config.json, or checks that a resumed run is the same run.
 
     Everything but `run` must be as it was; ValueError names the field that is not, or says what to do with a
-    directory that exists.
+    directory that exists, or that not all processes see.
     """
     workdir = pathlib.Path(workdir)
+    distributed.by_main(lambda: _open_workdir(workdir, config, resume))
+    if not (workdir / "config.json").is_file():
+        raise ValueError(f"{workdir} is not on a disk that all processes see; give another --workdir")
+    return workdir
+
+
+def _open_workdir(workdir, config, resume):
     file, now = workdir / "config.json", {"task": type(config).__name__, **to_dict(config)}
     if workdir.exists() and not workdir.is_dir():
         raise ValueError(f"{workdir} is a file; give another --workdir")
@@ -141,7 +150,6 @@ def open_workdir(workdir, config, resume: bool) -> pathlib.Path:
         raise ValueError(f"{workdir} is not empty and holds no run; give another --workdir")
     workdir.mkdir(parents=True, exist_ok=True)
     write_text(file, json.dumps(now, indent=1))
-    return workdir
 
 
 def _difference(a, b, path: str = "") -> str:
@@ -155,7 +163,13 @@ def _difference(a, b, path: str = "") -> str:
 
 
 def write_text(path: pathlib.Path, text: str):
-    """Complete or absent."""
-    scratch = path.with_name(path.name + ".tmp")
-    scratch.write_text(text)
-    os.replace(scratch, path)
+    """Complete or absent; written by the main process."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: pathlib.Path, data: bytes):
+    """Complete or absent; written by the main process."""
+    if distributed.is_main():
+        scratch = path.with_name(path.name + ".tmp")
+        scratch.write_bytes(data)
+        os.replace(scratch, path)

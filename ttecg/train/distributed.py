@@ -21,7 +21,6 @@ VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 # seconds: without a sign of life until a process counts as dead; between the ends of the first and the last process;
 # between errors that count as the same; and for what one process does while the others wait
 _HEARTBEAT, _SHUTDOWN, _FAILURE, _PATIENCE = 30, 30, 10, 24 * 3600
-
 # of an error that the main process tells the others
 _LETTERS = 2000
 
@@ -127,13 +126,14 @@ def _barrier(name: str, seconds: int):
 def by_main(work: Callable[[], None]):
     """Calls `work` in the main process while the others wait, for hours if need be: what it wrote, all find then. Its
     ValueError is raised in all of them."""
+    if jax.process_count() == 1:
+        work()
+        return
     said = ""
     if is_main():
         try:
             work()
         except ValueError as error:
-            if jax.process_count() == 1:
-                raise
             said = str(error)
     wait()
     said = _from_main(said)
@@ -142,8 +142,7 @@ def by_main(work: Callable[[], None]):
 
 
 def _from_main(text: str) -> str:
-    if jax.process_count() == 1:
-        return text
+    """The text of the main process, on all."""
     letters = np.frombuffer(text.encode()[:_LETTERS].ljust(_LETTERS, b"\0"), np.uint8)
     told = np.asarray(multihost_utils.broadcast_one_to_all(letters), np.uint8)
     return told.tobytes().rstrip(b"\0").decode(errors="replace")

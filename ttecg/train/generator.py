@@ -5,6 +5,7 @@ import functools
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ttecg.bundle import describe_generator, load_fitting, load_tokenizer
@@ -15,7 +16,7 @@ from ttecg.models.functional import Functional
 from ttecg.models.generator import GeneratorConfig
 from ttecg.models.paper_generator import PaperGeneratorConfig
 from ttecg.train import codes, sharding, text_tokenizer
-from ttecg.train.config import open_workdir, to_dict, write_text
+from ttecg.train.config import open_workdir, to_dict, write_bytes, write_text
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats, integers
 from ttecg.train.sharding import P, Rules
@@ -85,7 +86,7 @@ def run(config: GeneratorTraining, workdir, resume: bool = False):
     )  # a wrong source is named before anything is made
     workdir = open_workdir(workdir, config, resume)
     write_text(workdir / MODEL_FILE, json.dumps(describe_generator(model), indent=1))
-    (workdir / TEXT_FILE).write_bytes(encoder.model)
+    write_bytes(workdir / TEXT_FILE, encoder.model)
     extract = functools.partial(
         codes.extract, tokenizer=tokenizer, variants=config.variants, seed=config.run.seed, cache=workdir
     )
@@ -190,7 +191,7 @@ def _prepare(config, tokenizer, examples, state):
         params, fresh = load_fitting(config.init, params)
         if fresh:
             print(f"of {config.init} no weights fit {', '.join(fresh)}; they start afresh")
-    return dataclasses.replace(state, params=params, ema=jax.tree.map(np.copy, params), buffers=buffers)
+    return dataclasses.replace(state, params=params, ema=jax.tree.map(jnp.copy, params), buffers=buffers)
 
 
 def _plan(functional, batch):

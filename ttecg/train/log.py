@@ -4,17 +4,18 @@ import json
 import pathlib
 import time
 
-import jax
 import tqdm
+
+from ttecg.train import distributed
 
 
 class Log:
-    """`workdir/log.jsonl`, one line per logged step or evaluation. Only process 0 writes."""
+    """`workdir/log.jsonl`, one line per logged step or evaluation. Only the main process writes."""
 
     def __init__(
         self, workdir, *, start: int, steps: int, wandb_project: str = "", config: dict | None = None
     ):
-        self._main = jax.process_index() == 0
+        self._main = distributed.is_main()
         self._wandb = None
         if not self._main:
             return

@@ -2,6 +2,7 @@
 
 A batch is a pure function of the step, so a resumed run needs nothing but the state. Metrics of a step are
 fetched after the next one has been dispatched. SIGTERM saves and ends; SIGKILL costs the steps since the last save.
+Several processes (train.distributed) run it together; what is not a batch, a step or a checkpoint the main one does.
 """
 
 import concurrent.futures
@@ -15,7 +16,7 @@ from collections.abc import Callable
 
 import jax
 
-from ttecg.train import sharding
+from ttecg.train import distributed, sharding
 from ttecg.train.checkpoint import Checkpoints
 from ttecg.train.log import Log
 from ttecg.train.objective import Objective, program
@@ -64,7 +65,8 @@ class Task:
     """What a trainer hands to the loop.
 
     batch(step, shard) -> dict of NumPy arrays, this process's rows. evaluate(state, step) -> dict of scalars, run on
-    the averaged parameters. prepare(state) -> state sets buffers that come from data, once, before the first step.
+    the averaged parameters by the main process. prepare(state) -> state sets buffers that come from data, once, before
+    the first step.
     """
 
     objective: Objective
@@ -100,23 +102,42 @@ def _loop(task, run, mesh, step_fn, state, start, checkpoints, log, terminate):
         if pending:
             _report(log, run, clock, *pending)
         pending = (step + 1, metrics)
-        stop = (
-            terminate.asked
-        )  # read once: a signal that comes later in this turn ends the next one, after its save
+        stop = terminate.asked(
+            step
+        )  # once: a signal that comes later in this turn ends the next, after its save
         done = stop or step + 1 == run.steps
         if done or (step + 1) % run.checkpoint_every == 0:
             _report(log, run, clock, *pending)  # a state that is not finite is never saved
             pending = None
             checkpoints.save(step + 1, state)
         if task.evaluate and (done or (step + 1) % run.eval_every == 0) and not stop:
-            scores = task.evaluate(state, step + 1)
-            log.write(step + 1, scores)
-            log.message(f"step {step + 1}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+            _evaluate(task.evaluate, state, step + 1, log)
             clock.restart()
         if stop:
             log.message(f"asked to stop: saved step {step + 1}; go on with --resume")
             break
     return state
+
+
+def _evaluate(evaluate, state, step, log):
+    """Logs what the main process finds; where there are others, on whole arrays and on a device of its own."""
+    if jax.process_count() == 1:
+        _log_scores(evaluate(state, step), step, log)
+        return
+    whole = dataclasses.replace(
+        state, ema=distributed.gathered(state.ema), buffers=distributed.gathered(state.buffers)
+    )
+
+    def score():
+        with jax.set_mesh(distributed.own_mesh()):
+            _log_scores(evaluate(whole, step), step, log)
+
+    distributed.by_main(score)
+
+
+def _log_scores(scores, step, log):
+    log.write(step, scores)
+    log.message(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
 
 
 def _report(log, run, clock, step, metrics):
@@ -146,7 +167,7 @@ class _Clock:
 
 def _prefetch(batch_fn, mesh, start: int, steps: int, ahead: int = 3):
     """Batches in order, made in threads while the device works (NumPy and SciPy release the lock)."""
-    shard = (jax.process_index(), jax.process_count())
+    shard = distributed.share(mesh)
     with concurrent.futures.ThreadPoolExecutor(max_workers=min(ahead, os.cpu_count() or 1)) as pool:
         queue = [pool.submit(batch_fn, s, shard) for s in range(start, min(start + ahead, steps))]
         for step in range(start, steps):
@@ -157,19 +178,26 @@ def _prefetch(batch_fn, mesh, start: int, steps: int, ahead: int = 3):
 
 
 class _Terminate:
-    """Notes SIGTERM instead of dying of it."""
+    """Notes SIGTERM instead of dying of it. Among several processes JAX notes it, of which all hear."""
 
-    asked = False
+    def __init__(self):
+        self._noted, self._before = False, None
+
+    def asked(self, step: int) -> bool:
+        """Whether this step, which has been dispatched, is to be the last: the same for all processes."""
+        return self._noted if jax.process_count() == 1 else distributed.asked_to_stop(step)
 
     def __enter__(self):
+        if jax.process_count() > 1:
+            return self
         try:
             self._before = signal.signal(signal.SIGTERM, self._note)
         except ValueError:  # not the main thread: nobody can send us a signal that we could catch
-            self._before = None
+            pass
         return self
 
     def _note(self, *_):
-        self.asked = True
+        self._noted = True
 
     def __exit__(self, *_):
         if self._before is not None:

@@ -25,7 +25,7 @@ from ttecg.data.simulator_noise import recording_noise
 from ttecg.ecg import ECG, INDEPENDENT
 from ttecg.models.functional import Functional
 from ttecg.models.noise_detector import LEVELS, QUANTILES, NoiseDetectorConfig, hrv_scaled, standardised
-from ttecg.train import sharding
+from ttecg.train import distributed, sharding
 from ttecg.train.config import open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats
@@ -83,13 +83,18 @@ def run(config: NoiseDetectorTraining, workdir, resume: bool = False):
         evaluate=functools.partial(evaluate, functional, scored),
     )
     state = train(task, config.run, workdir, describe=to_dict(config))
-    if int(state.step) == config.run.steps and jax.process_index() == 0:  # else it was asked to stop before
-        params = jax.device_get(state.ema)
-        buffers = fit(functional, params, _some(sources, config), config)
-        scratch = workdir / f"{quality.FITTED}.tmp"
-        bundle.save_arrays(scratch, params, buffers, np.float32)
-        os.replace(scratch, workdir / quality.FITTED)
+    if int(state.step) == config.run.steps:  # else it was asked to stop before
+        params = distributed.gathered(state.ema)
+        distributed.by_main(
+            lambda: _write_fitted(functional, params, _some(sources, config), config, workdir)
+        )
     return state
+
+
+def _write_fitted(functional: Functional, params: dict, ecgs, config: NoiseDetectorTraining, workdir):
+    scratch = workdir / f"{quality.FITTED}.tmp"
+    bundle.save_arrays(scratch, params, fit(functional, params, ecgs, config), np.float32)
+    os.replace(scratch, workdir / quality.FITTED)
 
 
 def objective(config: NoiseDetectorTraining) -> Objective:

@@ -7,7 +7,6 @@ Reports are first brought to canonical English (data.reports). Every finding tha
 
 import dataclasses
 import io
-import os
 import pathlib
 
 import numpy as np
@@ -16,7 +15,7 @@ import sentencepiece as spm
 from ttecg.data import batches, reports
 from ttecg.data.findings import FINDINGS
 from ttecg.data.simulator import draw_findings
-from ttecg.train.config import open_workdir
+from ttecg.train.config import open_workdir, write_bytes
 
 FILE = "text.model"
 
@@ -43,9 +42,7 @@ def run(config: TextTokenizerTraining, workdir, resume: bool = False):
     texts = sorted(set(_texts(config)))
     model = train(texts, config.vocab)
     workdir = open_workdir(workdir, config, resume)
-    scratch = workdir / (FILE + ".tmp")
-    scratch.write_bytes(model)
-    os.replace(scratch, workdir / FILE)
+    write_bytes(workdir / FILE, model)
     size = spm.SentencePieceProcessor(model_proto=model).vocab_size()
     print(f"{workdir / FILE}: {size} pieces from {len(texts)} different reports")
     return workdir / FILE

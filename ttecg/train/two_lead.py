@@ -239,7 +239,7 @@ def _start(config: TwoLeadTraining, sources, state):
         params, missing = load_fitting(config.init, state.params)
         if missing:
             raise ValueError(f"init={config.init}: its weights do not fit this model at {missing[0]}")
-        state = dataclasses.replace(state, params=params, ema=jax.tree.map(np.copy, params))
+        state = dataclasses.replace(state, params=params, ema=jax.tree.map(jnp.copy, params))
     rng, moments = np.random.default_rng(config.run.seed), []
     for s in sources:
         for i in rng.choice(len(s), min(len(s), 500), replace=False):

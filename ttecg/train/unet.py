@@ -140,7 +140,7 @@ def _start(config: UNetTraining, sources, state):
         from ttecg.bundle import load_fitting
 
         params, _ = load_fitting(config.init, state.params)
-        state = dataclasses.replace(state, params=params, ema=jax.tree.map(np.copy, params))
+        state = dataclasses.replace(state, params=params, ema=jax.tree.map(jnp.copy, params))
     rng = np.random.default_rng(config.run.seed)
     signals = [
         prepare_signal(s[int(i)], config.model)
