@@ -1,5 +1,6 @@
 """Whole plans of tiny runs: eight CPU devices here, a TPU slice where libtpu is installed."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -7,9 +8,9 @@ import sys
 
 import pytest
 
+from ttecg.plan import topology
 from ttecg.plan.plan import plan
 from ttecg.plan.report import text
-from ttecg.plan.topology import parse
 
 TINY = ("model.layers=1", "model.width=32", "model.heads=2", "run.batch=16")
 
@@ -17,7 +18,7 @@ TINY = ("model.layers=1", "model.width=32", "model.heads=2", "run.batch=16")
 @pytest.fixture(scope="module")
 def planned(config_of):
     config = config_of("generator_debug", *TINY)
-    return plan(config, parse("cpu:8"), records=1000, sample_batch=1, say=lambda line: None)
+    return plan(config, topology.parse("cpu:8"), records=1000, sample_batch=1, say=lambda line: None)
 
 
 def test_state_is_that_of_the_training_run(planned):
@@ -66,22 +67,20 @@ def test_report_and_json(planned):
         assert part in words
 
 
+@pytest.mark.slow
 def test_splitting_the_state_makes_it_smaller(config_of, planned):
     config = config_of("generator_debug", *TINY, "run.fully_sharded=True")
-    split = plan(config, parse("cpu:8"), records=1000, sample_batch=1, say=lambda line: None)
+    split = plan(config, topology.parse("cpu:8"), records=1000, sample_batch=1, say=lambda line: None)
     assert split["state"]["optimizer"] < 0.5 * planned["state"]["optimizer"]
     assert any(c["kind"] == "all-gather" for c in split["train"]["collectives"])
 
 
+@pytest.mark.slow
 def test_what_cannot_fit_says_why_and_what_would_help(config_of, monkeypatch):
-    import dataclasses
-
-    from ttecg.plan import topology
-
     small = dataclasses.replace(topology.cpu(8), usable=2**21, memory=2**21)
     monkeypatch.setattr(topology, "cpu", lambda count: small)
-    config = config_of("generator_debug", *TINY)
-    result = plan(config, parse("cpu:8"), records=1000, sample_batch=1, say=lambda line: None)
+    config = config_of("generator_debug", *TINY, "model.layers=3")
+    result = plan(config, topology.parse("cpu:8"), records=1000, sample_batch=1, say=lambda line: None)
     assert not result["fits"]
     words = text(result)
     assert "DOES NOT FIT" in words and "run.fully_sharded=True" in words and "model.remat=True" in words
@@ -107,6 +106,6 @@ def test_command_in_its_own_process(config_of, tmp_path):
 def test_tpu_slice(config_of):
     pytest.importorskip("libtpu", reason="the plan extra is not installed")
     config = config_of("generator_debug", *TINY, "run.fully_sharded=True")
-    result = plan(config, parse("v5e:2x2"), records=1000, sample_batch=1, say=lambda line: None)
+    result = plan(config, topology.parse("v5e:2x2"), records=1000, sample_batch=1, say=lambda line: None)
     assert result["devices"] == 4 and result["fits"]
     assert set(result["train"]["flops"]) >= {"bfloat16"}

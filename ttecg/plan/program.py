@@ -23,6 +23,7 @@ _FREE = (
     "call",
     "after-all",
 )
+_LOOKUPS = ("dynamic-slice", "gather")  # they read as much as they return
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Program:
         if op.opcode in _FREE or op.opcode.endswith("-done"):
             return 0.0
         reads = [size_of(shapes[o], memory=True) for o in op.operands]
-        if op.opcode == "dynamic-slice":
+        if op.opcode in _LOOKUPS:
             return 2.0 * size_of(op.shape, memory=True)
         if op.opcode == "dynamic-update-slice":
             return 2.0 * reads[1]
@@ -132,13 +133,13 @@ class Program:
         ops = {op.name: op for op in self.computations[fusion]}
         touched, updated = {}, set()
         for op in ops.values():
-            if op.opcode not in ("dynamic-slice", "dynamic-update-slice"):
+            if op.opcode not in (*_LOOKUPS, "dynamic-update-slice"):
                 continue
             source = ops[_through(op.operands[0], ops)]
             if source.opcode == "parameter":
                 number = int(re.search(r"parameter\((\d+)\)", source.line)[1])
-                part = op.shape if op.opcode == "dynamic-slice" else ops[op.operands[1]].shape
-                touched[number] = size_of(part) / max(size_of(source.shape), 1)
+                part = op.shape if op.opcode in _LOOKUPS else ops[op.operands[1]].shape
+                touched[number] = min(1.0, size_of(part) / max(size_of(source.shape), 1))
                 updated |= {number} if op.opcode == "dynamic-update-slice" else set()
         return touched, updated
 

@@ -72,7 +72,7 @@ def environment(topology: Topology) -> dict[str, str]:
     """What a process that compiles for the topology needs in its environment before JAX starts.
 
     JAX_OPTIMIZATION_LEVEL is O1 unless set: a third of the time of the compiler's full effort (O2), for the same FLOPs
-    and collectives, and temporary memory that was a quarter less (docs/plan.md)."""
+    and collectives; temporary memory differed by up to a third, either way (docs/plan.md)."""
     wanted = {
         "JAX_PLATFORMS": "cpu",
         "JAX_NUM_CPU_DEVICES": str(1 if topology.is_tpu else topology.count),

@@ -2,7 +2,7 @@
 
 State is known exactly from the sharding rules. Temporary memory is taken to grow with the gradients plus what the
 forward pass keeps for the backward pass (found by tracing both, with no compiler), in the proportion that the compiled
-program showed.
+program showed; tensor parallelism is taken to split all that is kept.
 """
 
 import dataclasses
@@ -97,8 +97,9 @@ def _estimate(config, mesh_for) -> tuple[float, float]:
     mesh, what = mesh_for(config), objective_of(config)
     state = program(what, config.run, mesh).state
     rows = config.run.batch // mesh.shape["data"] // config.run.accumulate
-    gradients = local_bytes(state.params)
-    return local_bytes(state), gradients + _kept(config, what, state, rows)
+    return local_bytes(state), local_bytes(state.params) + _kept(config, what, state, rows) / mesh.shape[
+        "model"
+    ]
 
 
 def _kept(config, what, state, rows: int) -> float:
