@@ -86,6 +86,7 @@ VERBS = {
         "say what each lead tells: input sets, Shapley values, best sets",
     ),
     "plan": ("plan", "Plan", "say whether a run fits on other machines, and how fast it can be there"),
+    "bench train": ("bench", "BenchTrain", "time the training step of a config on this machine"),
     "bench generate": ("model", "BenchGenerate", "time generation on this machine"),
     "bench data": ("bench", "BenchData", "time the reading of a prepared set on this machine"),
 }

@@ -5,14 +5,11 @@ Batches are drawn from all over the set, read, decoded and put together as for t
 
 import concurrent.futures
 import itertools
-import json
-import pathlib
 import time
 from collections.abc import Iterator
 
-from ttecg.bench.machine import machine, peak_memory
+from ttecg.bench.machine import machine, peak_memory, write_json
 from ttecg.data.dataset import Dataset, drawn_batch, open_dataset
-from ttecg.data.staged import staged
 from ttecg.evaluate import report
 
 _WARM_UP = 8  # batches that are not timed
@@ -40,10 +37,7 @@ def bench(data, batch: int = 256, seconds: float = 10.0, json_file=None) -> dict
     }
     about = machine("numpy", "array-record", "tensorflow-datasets")
     print("\n".join((*(f"{key}: {value}" for key, value in about.items()), report.table([row]))))
-    if json_file is not None:
-        path = pathlib.Path(json_file)
-        with staged(path.parent, path.name) as scratch:
-            (scratch / path.name).write_text(json.dumps(about | row, indent=1) + "\n", encoding="utf-8")
+    write_json(json_file, about | row)
     return row
 
 

@@ -1,11 +1,14 @@
 """What a timing has to say of where it was taken."""
 
 import importlib.metadata
+import json
 import os
 import pathlib
 import platform
 import resource
 import sys
+
+from ttecg.data.staged import staged
 
 
 def machine(*packages: str) -> dict[str, str]:
@@ -31,3 +34,11 @@ def peak_memory() -> float:
     """MB that this process has had in memory at most so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def write_json(path, figures: dict):
+    """Complete or absent; nothing where no path is given."""
+    if path is not None:
+        path = pathlib.Path(path)
+        with staged(path.parent, path.name) as scratch:
+            (scratch / path.name).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
