@@ -62,7 +62,8 @@ def _memory(plan: dict, chip: dict) -> list[str]:
     if train["temporary"] is not None:
         inputs = max(train["arguments"] - sum(plan["state"].values()), 0)
         rows += [("batch", inputs), ("activations", train["temporary"]), ("program", train["code"])]
-    rows += [("peak", train["peak_memory"])] if train["peak_memory"] is not None else []
+    if train["peak_memory"] is not None:
+        rows += [("asked for" if train["refusal"] else "peak", train["peak_memory"])]
     rows += [("usable", chip["usable"]), ("built in", chip["memory"])]
     return [f"  {name:12} {_gib(size):>9}" for name, size in rows]
 
