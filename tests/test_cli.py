@@ -32,14 +32,30 @@ class FakeBundle:
         self.asked = []
 
     def generate(self, report, *, num=1, seed=0, progress=None, **conditions):
-        from ttecg.data.reports import canonical
-
         self.asked.append({"report": report, "num": num, "seed": seed, **conditions})
-        prompt = canonical(report)
-        info = {"synthetic": True, "prompt": prompt}
-        ecgs = [simulate(["sinus rhythm"], 1000 * seed + i).replace(info=info) for i in range(num)]
+        ecgs = [self._ecg(report, seed, i) for i in range(num)]
         progress(num)
         return ecgs
+
+    def generate_many(self, asked, policy, *, rr, batch):
+        for prompt, (seed, index) in asked:
+            self.asked.append({"report": prompt.report, "seed": seed, "rr": rr})
+            yield self._ecg(prompt.report, seed, index)
+
+    def sampling(self, **changes):
+        return changes
+
+    def beat_plan(self, rr):
+        return rr
+
+    def sampling_memory(self, policy, batch):
+        return batch
+
+    def _ecg(self, report, seed, index):
+        from ttecg.data.reports import canonical
+
+        info = {"synthetic": True, "prompt": canonical(report)}
+        return simulate(["sinus rhythm"], 1000 * seed + index).replace(info=info)
 
 
 @pytest.fixture

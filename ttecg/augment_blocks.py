@@ -4,20 +4,18 @@ A block's content follows from (plan, class, block) alone. Its file holds the EC
 request, and is complete or absent.
 """
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import functools
 import json
-import multiprocessing
 import os
 import pathlib
-import threading
 
 import numpy as np
 
 from ttecg.data.dataset import open_dataset
 from ttecg.ecg import INDEPENDENT
+from ttecg.worker_pool import workers
 
 BLOCK = 32  # requests
 CLASS_SPAN = 10_000_000  # sample numbers set aside for a class
@@ -77,29 +75,8 @@ class Tools:
 @contextlib.contextmanager
 def open_pool(tools: Tools, data, plan: Plan, names, told, processes: int):
     """A function from blocks to their results, in this process or in several."""
-    if processes == 1:
-        _start(tools, data, plan, names, told)
-        yield lambda blocks: map(make_block, blocks)
-        return
-    others = multiprocessing.active_children()
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(
-        processes, context, _start, (tools, data, plan, names, told)
-    )
-    try:
-        yield lambda blocks: pool.map(make_block, blocks)
-    except concurrent.futures.BrokenExecutor:  # multiprocessing.Pool would wait for the lost block for ever
-        raise OSError(
-            "a process that makes ECGs was ended, perhaps for want of memory; the same command goes on from here, "
-            "with fewer --processes if need be"
-        ) from None
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for (
-            process
-        ) in multiprocessing.active_children():  # a block that nobody waits for is not made to its end
-            if process not in others:
-                process.terminate()
+    with workers(_start, (tools, data, plan, names, told), processes) as run:
+        yield lambda blocks: run(make_block, blocks)
 
 
 _worker: dict = {}  # what `_start` gave this process
@@ -109,16 +86,7 @@ def _start(tools: Tools, data, plan: Plan, names, told):
     from ttecg.runtime import keep_compiled_programs
 
     keep_compiled_programs()
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _worker.update(tools=tools, records=open_dataset(data, "train"), plan=plan, told=told, names=names)
-
-
-def _end_with(parent):
-    """A killed parent leaves no process behind."""
-    parent.join()
-    os._exit(1)
 
 
 def block_file(work, number: int, block: int) -> pathlib.Path:

@@ -46,6 +46,10 @@ class Origin:
     model_hash: str
     ttecg: str
 
+    def line(self, folder: str = "") -> str:
+        """Its line of the manifest, where the record lies in this folder beside the manifest."""
+        return json.dumps(dataclasses.asdict(self) | {"name": folder + self.name}, ensure_ascii=False) + "\n"
+
     def comments(self) -> list[str]:
         """Lines for the head of the WFDB record."""
         asked = f"Heart rate asked for: {self.heart_rate:g}/min" if self.heart_rate is not None else ""
@@ -58,6 +62,29 @@ class Origin:
             f"Model: {self.model}, hash {self.model_hash}, ttecg {self.ttecg}",
             f"Seed: {self.seed}, index {self.index}" + (f", {chosen}" if chosen else ""),
         ]
+
+
+def origin_of(request, ecg: ECG, drawn: tuple[int, int], rr, sampling: dict, model) -> Origin:
+    """How an ECG came about that a model made of a request (name, report, age, sex, heart_rate); drawn: (seed, index),
+    rr and sampling: as in `Origin`."""
+    import ttecg
+
+    seed, index = drawn
+    return Origin(
+        name=f"{request.name}-{index + 1:04d}",
+        report=request.report,
+        prompt=ecg.info["prompt"],
+        age=request.age,
+        sex=request.sex,
+        heart_rate=request.heart_rate,
+        rr=rr,
+        seed=seed,
+        index=index,
+        sampling=sampling,
+        model=model.name,
+        model_hash=model.hash,
+        ttecg=ttecg.__version__,
+    )
 
 
 def check_out(out) -> pathlib.Path:
@@ -85,17 +112,22 @@ def write_generated(ecgs: Iterable[tuple[Origin, ECG]], out, picture: str | None
         for origin, ecg in ecgs:
             if origin.name in written:
                 raise ValueError(f"two ECGs are called {origin.name!r}; give each its own name")
-            ecg = _presentable(ecg, origin)
-            write_ecg(ecg, folder / origin.name, origin.comments())
-            if picture:
-                from ttecg.plot import plot_ecg
-
-                plot_ecg(ecg, folder / f"{origin.name}.{picture}")
-            manifest.write(json.dumps(dataclasses.asdict(origin), ensure_ascii=False) + "\n")
+            write_one(origin, ecg, folder, picture)
+            manifest.write(origin.line())
             written[origin.name] = origin
         if not written:
             raise ValueError("there is no ECG to write")
     return list(written.values())
+
+
+def write_one(origin: Origin, ecg: ECG, folder: pathlib.Path, picture: str | None):
+    """The WFDB record of one ECG and its picture (None: no picture), in `folder`."""
+    ecg = _presentable(ecg, origin)
+    write_ecg(ecg, folder / origin.name, origin.comments())
+    if picture:
+        from ttecg.plot import plot_ecg
+
+        plot_ecg(ecg, folder / f"{origin.name}.{picture}")
 
 
 def _presentable(ecg: ECG, origin: Origin) -> ECG:

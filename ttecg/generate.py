@@ -1,6 +1,5 @@
 """Text to ECG: `ttecg.load("demo").generate("atrial fibrillation", num=4, seed=0) -> list[ECG]`."""
 
-import collections
 import dataclasses
 import itertools
 import pathlib
@@ -15,15 +14,11 @@ from ttecg.data.reports import canonical
 from ttecg.ecg import ECG, LEADS, to_eight, to_twelve
 from ttecg.models import beat_plan
 from ttecg.models.sampling import SamplingPolicy, compiled
+from ttecg.spread import rounds, spread, whole_copies
 
 RATE = 500.0  # of the ECGs that come out
-CHUNKS = (
-    1,
-    8,
-    64,
-)  # batch sizes that are compiled; the last ECGs of a call come from a batch that is not kept whole
-
-_READ_AHEAD = 256
+BATCH = 64  # ECGs that a device makes at a time, unless asked otherwise
+_READ_AHEAD = 1024
 
 
 class TextToECG:
@@ -41,6 +36,7 @@ class TextToECG:
                 f"{path / bundle.TEXT} has ids up to {self.encoder.vocab}, the generator {self.config.vocab}; "
                 f"they are not of one bundle"
             )
+        self._copies: dict[int, tuple[dict, dict]] = {}
         self.name = stored["name"]
         self.policy = bundle.from_dict(SamplingPolicy, stored["sampling"], str(path / bundle.CONFIG))
         self.hash = bundle.digest(self._params | self._buffers, [stored, self.tokenizer.hash])
@@ -74,68 +70,96 @@ class TextToECG:
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed must be between 0 and {2**32 - 1}, got {seed}")
         prompt = Prompt(report, age, sex, heart_rate)
-        changes = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance": guidance}
-        policy = dataclasses.replace(self.policy, **{k: v for k, v in changes.items() if v is not None})
-        if rr is not None and not self._plans:
-            raise ValueError(f"model {self.name!r} has no beat plan, so RR intervals cannot be given")
-        plan = None if rr is None else _plan(rr, self.tokenizer.config.samples / self.tokenizer.config.rate)
+        policy = self.sampling(temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance)
         ecgs: list[ECG] = []
-        while len(ecgs) < num:
-            size = _chunk(num, num - len(ecgs))
-            asked = [(prompt, (seed, len(ecgs) + i)) for i in range(size)]
-            ecgs += self._make(asked, policy, plan)[: num - len(ecgs)]
+        for ecg in self.generate_many(((prompt, (seed, i)) for i in range(num)), policy, rr=rr):
+            ecgs.append(ecg)
             if progress:
                 progress(len(ecgs))
         return ecgs
 
+    def sampling(self, **changes) -> SamplingPolicy:
+        """The bundle's own policy with those settings that are not None."""
+        return dataclasses.replace(self.policy, **{k: v for k, v in changes.items() if v is not None})
+
     def generate_many(
-        self, asked: Iterable[tuple[Prompt, tuple[int, int]]], policy: SamplingPolicy | None = None
+        self,
+        asked: Iterable[tuple[Prompt, tuple[int, int]]],
+        policy: SamplingPolicy | None = None,
+        *,
+        rr: Sequence[float] | None = None,
+        batch: int = BATCH,
     ) -> Iterator[ECG]:
         """An ECG for every (prompt, (seed, index)), in order, made in batches as they are taken; an ECG depends on its
-        prompt, seed and index alone. The prompts may be without end."""
-        asked, policy = iter(asked), policy or self.policy
-        while part := list(itertools.islice(asked, _READ_AHEAD)):
-            groups = collections.defaultdict(list)  # prompts of one padded length are made together
-            for number, (prompt, _) in enumerate(part):
-                groups[self.encoder.padded([prompt]).shape[1]].append(number)
-            made: dict[int, ECG] = {}
-            for numbers in groups.values():
-                while numbers:
-                    size = _chunk(len(part), len(numbers))
-                    some, numbers = numbers[:size], numbers[size:]
-                    rows = [part[n] for n in some]
-                    made |= dict(zip(some, self._make(rows + rows[:1] * (size - len(rows)), policy)))
-            yield from (made[n] for n in range(len(part)))
+        prompt, seed and index alone, to a microvolt of rounding. The prompts may be without end. rr holds for all.
 
-    def _make(self, asked, policy: SamplingPolicy, plan=None) -> list[ECG]:
-        """The ECGs of one batch; a plan holds for all of them."""
-        prompts, seeds = zip(*asked)
-        plans, codes = self.sample(
-            prompts, seeds, policy, None if plan is None else np.tile(plan, (len(asked), 1))
-        )
-        signals = self.tokenizer.decode(codes)
-        return [self._ecg(x, p, prompt, *seed) for x, p, (prompt, seed) in zip(signals, plans, asked)]
+        batch: a device makes that many at a time at most; all devices of this process take part. With another batch
+        or number of devices the codes are the same. While a batch is taken, the next is being made."""
+        asked, policy, plan = iter(asked), policy or self.policy, self.beat_plan(rr)
+        while part := list(itertools.islice(asked, max(_READ_AHEAD, batch))):
+            yield from self._make(part, policy, plan, batch)
+
+    def _make(self, part, policy: SamplingPolicy, plan, batch: int) -> Iterator[ECG]:
+        """The ECGs of a list of (prompt, (seed, index)), whose prompts are padded to one length."""
+        width = self.encoder.padded([prompt for prompt, _ in part]).shape[1]
+        todo = rounds(len(part), batch, jax.local_device_count())
+
+        def launch(first, size, busy):
+            devices = 1 if busy == 1 else jax.local_device_count()
+            asked = part[first : first + size * busy]
+            rows = asked + asked[:1] * (size * devices - len(asked))
+            plans = None if plan is None else np.tile(plan, (len(rows), 1))
+            return asked, self._sample(*zip(*rows), policy, plans, width, devices)
+
+        ahead = launch(*next(todo))
+        while ahead:
+            rows, (plans, codes) = ahead
+            signals = self.tokenizer.decode(codes)
+            following = next(todo, None)
+            ahead = following and launch(*following)
+            for (prompt, drawn), signal, found in zip(rows, signals, np.asarray(plans)):
+                yield self._ecg(signal, found, prompt, *drawn)
 
     @property
     def weights(self) -> tuple:
         """(Functional, params, buffers) of the generator."""
         return self._functional, self._params, self._buffers
 
-    @property
-    def _plans(self) -> bool:
-        return "plan_table" in self._functional.param_names
+    def beat_plan(self, rr: Sequence[float] | None) -> np.ndarray | None:
+        """RR intervals in seconds as a beat plan (R,), None for None. ValueError where they cannot be one."""
+        if rr is None:
+            return None
+        if "plan_table" not in self._functional.param_names:
+            raise ValueError(f"model {self.name!r} has no beat plan, so RR intervals cannot be given")
+        return _plan(rr, self.tokenizer.config.samples / self.tokenizer.config.rate)
 
     def sample(
         self, prompts: Sequence[Prompt], seeds: Sequence[tuple[int, int]], policy: SamplingPolicy, plans=None
     ):
         """Beat plans (B, R) and codes (B, N, Q), one per prompt; each row's randomness comes from its (seed, index)."""
+        return jax.device_get(self._sample(prompts, seeds, policy, plans))
+
+    def _sample(self, prompts, seeds, policy, plans=None, width: int | None = None, devices: int = 1):
+        """`sample` under way: arrays that are computed while the caller goes on."""
         keys = jax.vmap(lambda s, i: jax.random.fold_in(jax.random.key(s), i))(*np.array(seeds, np.uint32).T)
-        ids = self.encoder.padded(prompts)
+        ids = self.encoder.padded(prompts, width)
         nothing = self.encoder.padded([Prompt("")], ids.shape[1])
-        run = compiled(self._functional, policy, plans is not None)
-        return jax.device_get(
-            run(self._params, self._buffers, ids, np.tile(nothing, (len(ids), 1)), keys, plans)
-        )
+        run = spread(compiled(self._functional, policy, plans is not None), devices)
+        return run(*self._on(devices), ids, np.tile(nothing, (len(ids), 1)), keys, plans)
+
+    def _on(self, devices: int) -> tuple[dict, dict]:
+        """Params and buffers, whole on each of the first devices."""
+        if devices not in self._copies:
+            self._copies[devices] = whole_copies((self._params, self._buffers), devices)
+        return self._copies[devices]
+
+    def sampling_memory(self, policy: SamplingPolicy, batch: int) -> int:
+        """Bytes that one batch of the longest prompts takes on a device while it is sampled, without the weights."""
+        ids = np.ones((batch, self.encoder.length), np.int32)
+        keys = jax.random.split(jax.random.key(0), batch)
+        run = compiled(self._functional, policy, False)
+        found = run.lower(self._params, self._buffers, ids, ids, keys, None).compile().memory_analysis()
+        return found.temp_size_in_bytes + found.output_size_in_bytes
 
     def _ecg(self, signal: np.ndarray, plan: np.ndarray, prompt: Prompt, seed: int, index: int) -> ECG:
         config = self.tokenizer.config
@@ -160,11 +184,6 @@ class TextToECG:
                 "planned_peaks": beat_plan.decode(plan),
             },
         )
-
-
-def _chunk(num: int, remaining: int) -> int:
-    """The batch size for the next of `num` ECGs; a call for one compiles for one."""
-    return CHUNKS[0] if num == 1 else max(c for c in CHUNKS[1:] if c <= max(remaining, CHUNKS[1]))
 
 
 def _plan(rr: Sequence[float], duration: float) -> np.ndarray:

@@ -7,17 +7,10 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from ttecg.commands import Optional, positional
-from ttecg.commands.requests import (
-    Request,
-    check_age,
-    check_heart_rate,
-    check_report,
-    check_sex,
-    read_requests,
-    read_rr,
-)
+from ttecg.commands.requests import Request, check_age, check_heart_rate, check_report, check_sex, read_rr
 
 _SHOWN = 12
+_LARGEST_BATCH = 1024
 _LARGEST_SEED = 2_000_000_000  # below 2**31 with room for the rows of a table
 
 
@@ -26,7 +19,8 @@ class Generate:
     """Makes 12-lead ECGs from clinical report text, typed in English or German.
 
     For each ECG --out gets a WFDB record (NAME.hea, NAME.dat: 500 Hz, mV), its picture on ECG paper and a
-    line in manifest.jsonl. The same command with the same seed gives the same bytes.
+    line in manifest.jsonl. The same command with the same seed gives the same bytes. A table of reports may have
+    millions of rows: beyond 1,024 ECGs each 1,024 get a folder, and a killed run goes on with the same command.
     """
 
     examples = (
@@ -62,6 +56,10 @@ class Generate:
     model: str = "demo"
     # new folder for the results
     out: pathlib.Path
+    # ECGs of --reports that a device makes at a time; as many as its memory allows (256 at most) unless given
+    batch: Optional[int] = None
+    # processes that make ECGs of --reports side by side, on a machine without GPU or TPU
+    processes: int = 1
     # write no pictures
     no_pictures: bool = False
     # kind of pictures
@@ -69,25 +67,27 @@ class Generate:
 
     def run(self) -> None:
         self._check()
-        requests = self._requests()
-        rr = None if self.rr is None else read_rr(self.rr)
-        from ttecg.export import check_out, write_generated
-
-        check_out(self.out)
-        import ttecg
-        from ttecg.runtime import keep_compiled_programs
-
-        keep_compiled_programs()
-        model = ttecg.load(self.model)
-        ecgs = self._generate(model, requests, rr)
-        written = write_generated(ecgs, self.out, None if self.no_pictures else self.picture_format)
-        self._tell(written)
+        if (self.report is None) == (self.reports is None):
+            raise ValueError(
+                'give one of a report in quotes, as in ttecg generate "sinus rhythm", and --reports FILE.csv'
+            )
+        if self.rr is not None and self.heart_rate is not None:
+            raise ValueError("--rr fixes the beats already; leave --heart-rate out")
+        rr = None if self.rr is None else tuple(read_rr(self.rr))
+        if self.report is not None:
+            self._one(rr)
+        else:
+            self._many(rr)
 
     def _check(self) -> None:
         if self.num < 1:
             raise ValueError(f"--num {self.num}: ask for at least 1 ECG")
         if not 0 <= self.seed <= _LARGEST_SEED:
             raise ValueError(f"--seed {self.seed} is not between 0 and {_LARGEST_SEED}")
+        if self.batch is not None and not 1 <= self.batch <= _LARGEST_BATCH:
+            raise ValueError(f"--batch {self.batch} is not between 1 and {_LARGEST_BATCH}")
+        if self.processes < 1:
+            raise ValueError(f"--processes {self.processes} must be at least 1")
         for name in ("temperature", "guidance"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
@@ -100,66 +100,87 @@ class Generate:
         check_sex(self.sex, "--sex")
         check_heart_rate(self.heart_rate, "--heart-rate")
 
-    def _requests(self) -> list[Request]:
-        """What is asked for; conditions of the command line stand in where a row of --reports has none."""
-        if (self.report is None) == (self.reports is None):
-            raise ValueError(
-                'give one of a report in quotes, as in ttecg generate "sinus rhythm", and --reports FILE.csv'
-            )
-        if self.rr is not None and self.heart_rate is not None:
-            raise ValueError("--rr fixes the beats already; leave --heart-rate out")
-        sex = check_sex(self.sex, "--sex")
-        if self.report is not None:
-            return [Request(check_report(self.report, "the report"), self.age, sex, self.heart_rate, "ecg")]
-        rows = read_requests(self.reports)
-        if self.rr is not None and any(row.heart_rate is not None for row in rows):
-            raise ValueError(f"--rr fixes the beats already; leave heart_rate out of {self.reports}")
-        own = {"age": self.age, "sex": sex, "heart_rate": self.heart_rate}
-        return [row.with_defaults(own) for row in rows]
+    @property
+    def _sampling(self) -> dict:
+        return {name: getattr(self, name) for name in ("temperature", "top_k", "top_p", "guidance")}
 
-    def _generate(self, model, requests: list[Request], rr) -> Iterator[tuple]:
-        """Pairs of Origin and ECG, made as they are asked for."""
+    @property
+    def _picture(self) -> str | None:
+        return None if self.no_pictures else self.picture_format
+
+    def _one(self, rr) -> None:
+        """ECGs of one report; the folder is complete or absent."""
+        if self.batch is not None or self.processes != 1:
+            raise ValueError("--batch and --processes are for --reports FILE.csv; leave them out")
+        report, sex = check_report(self.report, "the report"), check_sex(self.sex, "--sex")
+        from ttecg.export import check_out, write_generated
+
+        check_out(self.out)
+        import ttecg
+        from ttecg.runtime import keep_compiled_programs
+
+        keep_compiled_programs()
+        model = ttecg.load(self.model)
+        ecgs = self._generate(model, Request(report, self.age, sex, self.heart_rate, "ecg"), rr)
+        written = write_generated(ecgs, self.out, self._picture)
+        self._tell([(origin.name, origin.prompt) for origin in written[:_SHOWN]], len(written))
+
+    def _generate(self, model, ask: Request, rr) -> Iterator[tuple]:
+        """Pairs of Origin and ECG."""
         from tqdm import tqdm
 
-        import ttecg
-        from ttecg.export import Origin
+        from ttecg.export import origin_of
 
-        sampling = {name: getattr(self, name) for name in ("temperature", "top_k", "top_p", "guidance")}
-        with tqdm(total=len(requests) * self.num, unit="ECG", disable=None) as bar:
-            for row, ask in enumerate(requests):
-                asked = {"age": ask.age, "sex": ask.sex, "heart_rate": ask.heart_rate, "rr": rr}
-                seed, before = self.seed + row, row * self.num
-                ecgs = model.generate(
-                    ask.report,
-                    num=self.num,
-                    seed=seed,
-                    **asked,
-                    **sampling,
-                    progress=lambda done, before=before: bar.update(before + done - bar.n),
-                )
-                for index, ecg in enumerate(ecgs):
-                    yield (
-                        Origin(
-                            name=f"{ask.name}-{index + 1:04d}",
-                            report=ask.report,
-                            prompt=ecg.info["prompt"],
-                            **asked | {"rr": tuple(rr) if rr else None},
-                            seed=seed,
-                            index=index,
-                            sampling=sampling,
-                            model=model.name,
-                            model_hash=model.hash,
-                            ttecg=ttecg.__version__,
-                        ),
-                        ecg,
-                    )
+        asked = {"age": ask.age, "sex": ask.sex, "heart_rate": ask.heart_rate, "rr": rr}
+        with tqdm(total=self.num, unit="ECG", disable=None) as bar:
+            ecgs = model.generate(
+                ask.report,
+                num=self.num,
+                seed=self.seed,
+                **asked,
+                **self._sampling,
+                progress=lambda done: bar.update(done - bar.n),
+            )
+            for index, ecg in enumerate(ecgs):
+                yield origin_of(ask, ecg, (self.seed, index), rr, self._sampling, model), ecg
 
-    def _tell(self, written) -> None:
+    def _many(self, rr) -> None:
+        """ECGs of a table; an unfinished folder is gone on with."""
+        from ttecg.commands.request_table import open_table
+
+        table = open_table(self.reports)
+        if self.rr is not None and table.with_rates:
+            raise ValueError(f"--rr fixes the beats already; leave heart_rate out of {self.reports}")
+        from ttecg.generate_sharded import Order, generate_sharded, manifest_lines
+        from ttecg.runtime import keep_compiled_programs
+
+        keep_compiled_programs()
+        order = Order(
+            table=table,
+            num=self.num,
+            seed=self.seed,
+            defaults={
+                "age": self.age,
+                "sex": check_sex(self.sex, "--sex"),
+                "heart_rate": self.heart_rate,
+            },
+            rr=rr,
+            sampling=self._sampling,
+            model=self.model,
+            picture=self._picture,
+        )
+        if not generate_sharded(order, self.out, batch=self.batch or 0, processes=self.processes):
+            print(f"{self.out}: these ECGs are there already, complete")
+        shown = [(line["name"], line["prompt"]) for line in manifest_lines(self.out, _SHOWN)]
+        self._tell(shown, order.count)
+
+    def _tell(self, shown: list[tuple[str, str]], count: int) -> None:
+        """shown: (name, prompt) of the first ECGs."""
         ending = "hea" if self.no_pictures else self.picture_format
-        for origin in written[:_SHOWN]:
-            print(f"{self.out / origin.name}.{ending}  {origin.prompt}")
-        if len(written) > _SHOWN:
-            print(f"... and {len(written) - _SHOWN} more")
+        for name, prompt in shown:
+            print(f"{self.out / name}.{ending}  {prompt}")
+        if count > len(shown):
+            print(f"... and {count - len(shown)} more")
         what = "WFDB records" if self.no_pictures else f"WFDB records, pictures ({self.picture_format})"
-        count = f"{len(written)} synthetic ECG{'s' if len(written) > 1 else ''}"
-        print(f"{count} in {self.out}: {what}, manifest.jsonl")
+        made = f"{count} synthetic ECG{'s' if count > 1 else ''}"
+        print(f"{made} in {self.out}: {what}, manifest.jsonl")

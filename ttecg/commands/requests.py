@@ -1,16 +1,15 @@
-"""What a user asks `ttecg generate` for, checked: a report with conditions, a table of them, RR intervals.
+"""What a user asks `ttecg generate` for, checked: a report with conditions, RR intervals.
 
 Every refusal is a ValueError of one line that names the argument, or the file and its line.
 """
 
-import csv
 import dataclasses
 import math
 import pathlib
 import re
 
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
-_COLUMNS = ("report", "age", "sex", "heart_rate", "name")
+COLUMNS = ("report", "age", "sex", "heart_rate", "name")
 _SHORTEST_S, _LONGEST_S = 0.2, 2.99
 _SURELY_MS = 20.0
 
@@ -64,61 +63,8 @@ def check_sex(sex: str | None, where: str) -> str | None:
         raise ValueError(f"{where} {sex!r} is not one of F, M, female, male") from None
 
 
-def read_requests(path) -> list[Request]:
-    """The rows of a CSV file (UTF-8; comma, semicolon or tab) with a column report and, where wanted, age,
-    sex, heart_rate, name. Other columns are not looked at; an empty cell leaves the choice to the model."""
-    path = pathlib.Path(path)
-    header, rows = _read_table(path)
-    requests = [
-        _request(f"{path}, line {line}", number, dict(zip(header, cells)))
-        for number, (line, cells) in enumerate(rows, 1)
-    ]
-    first = {}
-    for request, (line, _) in zip(requests, rows):
-        if first.setdefault(request.name.lower(), line) != line:
-            raise ValueError(
-                f"{path}, line {line}: {request.name!r} is the name of line {first[request.name.lower()]} too"
-            )
-    return requests
-
-
-def _read_table(path: pathlib.Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """(column names, [(line number, cells)]) without blank lines."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; --reports takes a CSV file with a column 'report'")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = file.read().splitlines(keepends=True)
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: is not text in UTF-8; save it as CSV in UTF-8") from None
-    delimiter = max(",;\t", key=lines[0].count) if lines else ","
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    rows = []
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append((reader.line_num, [cell.strip() for cell in cells]))
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: is not CSV ({error})") from None
-    header = [name.lower() for name in rows[0][1]] if rows else []
-    if "report" not in header:
-        found = f"its first line has {', '.join(header)}" if header else "it is empty"
-        raise ValueError(
-            f"{path}: has no column 'report' ({found}); the first line names the columns, as in "
-            f"{','.join(_COLUMNS)}"
-        )
-    if len(rows) == 1:
-        raise ValueError(f"{path}: has no report, only a line of column names")
-    for line, cells in rows[1:]:
-        if len(cells) != len(header):
-            raise ValueError(
-                f"{path}, line {line}: {len(cells)} cells for {len(header)} columns; put a "
-                f"report that has a {delimiter!r} in it in double quotes"
-            )
-    return header, rows[1:]
-
-
-def _request(where: str, number: int, row: dict) -> Request:
+def request_of(where: str, number: int, row: dict[str, str]) -> Request:
+    """The request of row `number` (from 1) of a table, {column: text}; ValueError that begins with `where`."""
     name = row.get("name") or f"ecg-{number:04d}"
     if not re.fullmatch(r"[-\w]+", name, re.ASCII):
         raise ValueError(f"{where}: name {name!r} must be of letters, digits, - and _")

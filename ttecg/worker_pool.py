@@ -1,0 +1,45 @@
+"""Tasks done in this process or in several, none of which outlives the one that started it."""
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+import threading
+
+
+@contextlib.contextmanager
+def workers(start, given: tuple, processes: int):
+    """A function (task function, tasks) -> results in order; every process calls start(*given) first.
+
+    OSError where a process dies; what the others were doing is dropped then, as it is when the block is left early."""
+    if processes == 1:
+        start(*given)
+        yield map
+        return
+    others = multiprocessing.active_children()
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(processes, context, _start, (start, given))
+    try:
+        yield pool.map
+    except concurrent.futures.BrokenExecutor:  # multiprocessing.Pool would wait for the lost task for ever
+        raise OSError(
+            "a process that makes ECGs was ended, perhaps for want of memory; the same command goes on from here, "
+            "with fewer --processes if need be"
+        ) from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():  # what nobody waits for is not made to its end
+            if process not in others:
+                process.terminate()
+
+
+def _start(start, given: tuple):
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    start(*given)
+
+
+def _end_with(parent):
+    """A killed parent leaves no process behind."""
+    parent.join()
+    os._exit(1)
