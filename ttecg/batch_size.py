@@ -8,14 +8,15 @@ import re
 import jax
 
 LARGEST = 256
+LARGEST_ON_CPU = 64  # more is no faster there and takes more memory
 _PROBE = 8  # rows of the program that is asked
 _SHARE = 0.5  # of the memory; the rest is for the decoder, for files and for others
 
 
 def fitting(model, policy, rows: int, processes: int = 1) -> int:
-    """A power of two, at most `LARGEST` and at most `rows` (but at least `_PROBE`), of which the sampling fits the
-    memory that each of `processes` has."""
-    most = _power(min(LARGEST, rows))
+    """A power of two, at most `LARGEST` (on a CPU `LARGEST_ON_CPU`) and at most `rows`, but for `_PROBE` at least, of
+    which the sampling fits the memory that each of `processes` has."""
+    most = _power(min(LARGEST_ON_CPU if jax.default_backend() == "cpu" else LARGEST, rows))
     if most <= _PROBE:
         return _PROBE
     each = model.sampling_memory(policy, _PROBE) / _PROBE

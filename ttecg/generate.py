@@ -1,6 +1,7 @@
 """Text to ECG: `ttecg.load("demo").generate("atrial fibrillation", num=4, seed=0) -> list[ECG]`."""
 
 import dataclasses
+import functools
 import itertools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -91,10 +92,11 @@ class TextToECG:
         batch: int = BATCH,
     ) -> Iterator[ECG]:
         """An ECG for every (prompt, (seed, index)), in order, made in batches as they are taken; an ECG depends on its
-        prompt, seed and index alone, to a microvolt of rounding. The prompts may be without end. rr holds for all.
+        prompt, seed and index alone, as far as rounding decides no draw. The prompts may be without end. rr holds for
+        all.
 
-        batch: a device makes that many at a time at most; all devices of this process take part. With another batch
-        or number of devices the codes are the same. While a batch is taken, the next is being made."""
+        batch: a device makes that many at a time at most; all devices of this process take part. While a batch is
+        taken, the next is being made."""
         asked, policy, plan = iter(asked), policy or self.policy, self.beat_plan(rr)
         while part := list(itertools.islice(asked, max(_READ_AHEAD, batch))):
             yield from self._make(part, policy, plan, batch)
@@ -109,12 +111,12 @@ class TextToECG:
             asked = part[first : first + size * busy]
             rows = asked + asked[:1] * (size * devices - len(asked))
             plans = None if plan is None else np.tile(plan, (len(rows), 1))
-            return asked, self._sample(*zip(*rows), policy, plans, width, devices)
+            return asked, devices, self._sample(*zip(*rows), policy, plans, width, devices)
 
         ahead = launch(*next(todo))
         while ahead:
-            rows, (plans, codes) = ahead
-            signals = self.tokenizer.decode(codes)
+            rows, devices, (plans, codes) = ahead
+            signals = self._decode(codes, devices)
             following = next(todo, None)
             ahead = following and launch(*following)
             for (prompt, drawn), signal, found in zip(rows, signals, np.asarray(plans)):
@@ -147,8 +149,13 @@ class TextToECG:
         run = spread(compiled(self._functional, policy, plans is not None), devices)
         return run(*self._on(devices), ids, np.tile(nothing, (len(ids), 1)), keys, plans)
 
+    def _decode(self, codes_BxNxQ, devices: int) -> np.ndarray:
+        """(B, T, L) mV of codes that lie on so many devices."""
+        run = spread(_decoder(self.tokenizer.functional), devices)
+        return np.asarray(run(self.tokenizer.params, self.tokenizer.buffers, codes_BxNxQ))
+
     def _on(self, devices: int) -> tuple[dict, dict]:
-        """Params and buffers, whole on each of the first devices."""
+        """Params and buffers of the generator, whole on each of the first devices."""
         if devices not in self._copies:
             self._copies[devices] = whole_copies((self._params, self._buffers), devices)
         return self._copies[devices]
@@ -184,6 +191,18 @@ class TextToECG:
                 "planned_peaks": beat_plan.decode(plan),
             },
         )
+
+
+@functools.lru_cache(maxsize=8)
+def _decoder(functional):
+    """f(params, buffers, codes) -> (B, T, L) mV, one ECG after the other, so that a microvolt is rounded to the same
+    side in every batch."""
+
+    def run(params, buffers, codes_BxNxQ):
+        model = functional.merge(params, buffers)
+        return jax.lax.map(lambda codes: model.reconstruct(codes[None])[0], codes_BxNxQ)
+
+    return jax.jit(run)
 
 
 def _plan(rr: Sequence[float], duration: float) -> np.ndarray:

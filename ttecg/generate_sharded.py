@@ -158,15 +158,9 @@ def _make(work: Work, processes: int, mine: range, model):
 
 def _publish(work: Work, out: pathlib.Path):
     """Moves what is complete into `out`; killed on the way, it is done again from where it was."""
-    parts, last = [work.part(shard) for shard in range(work.shards)], work.folder / "last"
-    if not last.is_dir():
-        scratch = work.folder / "last.tmp"
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
-        work.order.files.finish(parts, scratch)
-        os.replace(scratch, last)
-    for folder in [*map(work.files, range(work.shards)), last]:
-        _move(folder, out)
+    for shard in range(work.shards):
+        _move(work.files(shard), out)
+    work.form.finish(work, out)
     os.replace(work.folder / PLAN, out / PLAN)
     shutil.rmtree(work.folder)
 

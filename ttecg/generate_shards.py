@@ -28,11 +28,6 @@ class Order:
     def count(self) -> int:
         return self.table.count * self.num
 
-    @property
-    def files(self) -> Wfdb:
-        """How a shard is written."""
-        return Wfdb(self.count, self.picture)
-
     def requests(self, first: int, end: int) -> Iterator[tuple]:
         """(request, seed, index) of ECGs first ... end - 1."""
         row = first // self.num
@@ -55,6 +50,11 @@ class Work:
     @property
     def shards(self) -> int:
         return -(-self.order.count // self.size)
+
+    @property
+    def form(self) -> Wfdb:
+        """How a shard is written."""
+        return Wfdb(self.order.count, self.order.picture)
 
     def span(self, shard: int) -> tuple[int, int]:
         """Its first ECG, and the one after its last."""
@@ -87,8 +87,8 @@ def make_shard(shard: int) -> int:
     from ttecg.data.prompt import Prompt
 
     work, model = _worker["work"], _worker["model"]
-    order, (first, end) = work.order, work.span(shard)
-    asked = list(order.requests(first, end))
+    order = work.order
+    asked = list(order.requests(*work.span(shard)))
     made = model.generate_many(
         ((Prompt(r.report, r.age, r.sex, r.heart_rate), (seed, index)) for r, seed, index in asked),
         model.sampling(**order.sampling),
@@ -100,7 +100,7 @@ def make_shard(shard: int) -> int:
         for (request, *drawn), ecg in zip(asked, _counted(made))
     )
     work.files(shard).mkdir()
-    lines = order.files.write(first, pairs, work.files(shard))
+    lines = work.form.write(work, shard, pairs)
     scratch = work.part(shard).with_suffix(".tmp")
     scratch.write_text("".join(lines), encoding="utf-8", newline="\n")
     os.replace(scratch, work.part(shard))

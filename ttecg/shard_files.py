@@ -1,5 +1,6 @@
 """The files of one shard of generated ECGs, and what is written when all shards are there."""
 
+import os
 import pathlib
 import shutil
 from collections.abc import Iterable
@@ -21,22 +22,24 @@ class Wfdb:
         width = max(3, len(str((self.count - 1) // PER_FOLDER)))
         return f"{number // PER_FOLDER:0{width}d}/" if self.count > PER_FOLDER else ""
 
-    def write(self, first: int, pairs: Iterable[tuple[Origin, ECG]], folder: pathlib.Path) -> list[str]:
-        """Writes ECGs, of which the first has the number `first`; their lines of the manifest."""
+    def write(self, work, shard: int, pairs: Iterable[tuple[Origin, ECG]]) -> list[str]:
+        """Writes a shard's ECGs; their lines of the manifest."""
         lines = []
-        for number, (origin, ecg) in enumerate(pairs, first):
-            write_one(origin, ecg, folder / self.place(number), self.picture)
+        for number, (origin, ecg) in enumerate(pairs, work.span(shard)[0]):
+            write_one(origin, ecg, work.files(shard) / self.place(number), self.picture)
             lines.append(origin.line(self.place(number)))
         return lines
 
-    def finish(self, parts: list[pathlib.Path], folder: pathlib.Path):
-        """Writes what all shards have in common; parts: of the manifest, in order."""
-        join(parts, folder / MANIFEST)
+    def finish(self, work, out: pathlib.Path):
+        """Writes what all shards have in common, when their files are in `out`."""
+        join_manifest(work, out)
 
 
-def join(parts: list[pathlib.Path], file: pathlib.Path):
-    """One file of many."""
-    with file.open("wb") as whole:
-        for part in parts:
-            with part.open("rb") as text:
-                shutil.copyfileobj(text, whole)
+def join_manifest(work, out: pathlib.Path):
+    """The manifest of its parts, complete or absent."""
+    whole = work.folder / MANIFEST
+    with whole.open("wb") as file:
+        for shard in range(work.shards):
+            with work.part(shard).open("rb") as part:
+                shutil.copyfileobj(part, file)
+    os.replace(whole, out / MANIFEST)
