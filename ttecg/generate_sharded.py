@@ -161,7 +161,10 @@ def _publish(work: Work, out: pathlib.Path):
     for shard in range(work.shards):
         _move(work.files(shard), out)
     work.form.finish(work, out)
-    os.replace(work.folder / PLAN, out / PLAN)
+    plan = _read(work.folder / PLAN)
+    del plan["shard"]  # the files do not depend on it
+    write_text(work.folder / "done.json", json.dumps(plan, indent=1) + "\n")
+    os.replace(work.folder / "done.json", out / PLAN)
     shutil.rmtree(work.folder)
 
 
