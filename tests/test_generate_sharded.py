@@ -13,6 +13,7 @@ import wfdb
 
 import ttecg
 from ttecg import cli, generate_sharded
+from ttecg.data.dataset import open_dataset
 from ttecg.data.reports import canonical
 from ttecg.ecg import ECG, LEADS, to_twelve
 
@@ -133,6 +134,24 @@ def test_interrupted_at_any_moment_of_its_end(maker, monkeypatch):
         assert cli.main([*COMMAND, f"out{stop}"]) == 0
         assert files(f"out{stop}") == files("straight"), stop
         count = 0
+
+
+def test_a_prepared_set_is_what_the_records_are(maker):
+    argv = [*COMMAND, "set", "--format", "array_record"]
+    assert cli.main([*COMMAND, "out"]) == 0
+    maker(9)
+    assert cli.main(argv) == 130
+    maker()
+    assert cli.main(argv) == 0
+    ecgs, lines = open_dataset("set", "train"), manifest("set")
+    assert len(ecgs) == len(lines) == 2 * ROWS
+    for ecg, line, there in zip(ecgs, lines, manifest("out")):
+        assert ecg.id == line["name"] == there["name"].split("/")[1]
+        assert (ecg.report, ecg.age, ecg.rate) == (line["report"], line["age"], 500)
+        record = wfdb.rdrecord(f"out/{there['name']}")
+        np.testing.assert_allclose(ecg.signal, record.p_signal, atol=0.0016)
+    assert cli.main([*COMMAND, "straight", "--format", "array_record"]) == 0
+    assert files("set") == files("straight")
 
 
 def test_a_failure_before_anything_is_complete_leaves_nothing(maker):

@@ -6,14 +6,14 @@ import pathlib
 from collections.abc import Iterator
 
 from ttecg.export import origin_of
-from ttecg.shard_files import Wfdb
+from ttecg.shard_files import ArrayRecord, Wfdb
 
 
 @dataclasses.dataclass(frozen=True)
 class Order:
     """What is asked for. table: has rows(first, end) of reports, count and digest. num: ECGs of each row; row k uses
     seed + k. defaults: age, sex, heart_rate where a row has none. rr: intervals in seconds or None. sampling: settings,
-    None for the model's own. model: name or folder. picture: ending, or None for no pictures."""
+    None for the model's own. model: name or folder. form: "wfdb" or "array_record". picture: ending or None."""
 
     table: object
     num: int
@@ -22,6 +22,7 @@ class Order:
     rr: tuple[float, ...] | None
     sampling: dict
     model: str
+    form: str
     picture: str | None
 
     @property
@@ -52,9 +53,11 @@ class Work:
         return -(-self.order.count // self.size)
 
     @property
-    def form(self) -> Wfdb:
+    def form(self) -> Wfdb | ArrayRecord:
         """How a shard is written."""
-        return Wfdb(self.order.count, self.order.picture)
+        return (
+            ArrayRecord() if self.order.form == "array_record" else Wfdb(self.order.count, self.order.picture)
+        )
 
     def span(self, shard: int) -> tuple[int, int]:
         """Its first ECG, and the one after its last."""

@@ -26,6 +26,7 @@ class Generate:
     examples = (
         'ttecg generate "sinus rhythm, left bundle branch block" --age 63 --sex F --num 4 --out out/lbbb',
         "ttecg generate --reports examples/reports.csv --num 2 --out out/many",
+        "ttecg generate --reports examples/reports.csv --num 1000 --format array_record --out data/synthetic",
     )
 
     # what the ECG shows, in words
@@ -58,6 +59,8 @@ class Generate:
     out: pathlib.Path
     # ECGs of --reports that a device makes at a time; as many as its memory allows (256 at most) unless given
     batch: Optional[int] = None
+    # files of --reports: WFDB records, or a prepared set without pictures that `ttecg train` reads
+    format: Literal["wfdb", "array_record"] = "wfdb"
     # processes that make ECGs of --reports side by side, on a machine without GPU or TPU
     processes: int = 1
     # write no pictures
@@ -106,12 +109,12 @@ class Generate:
 
     @property
     def _picture(self) -> str | None:
-        return None if self.no_pictures else self.picture_format
+        return None if self.no_pictures or self.format == "array_record" else self.picture_format
 
     def _one(self, rr) -> None:
         """ECGs of one report; the folder is complete or absent."""
-        if self.batch is not None or self.processes != 1:
-            raise ValueError("--batch and --processes are for --reports FILE.csv; leave them out")
+        if self.batch is not None or self.processes != 1 or self.format != "wfdb":
+            raise ValueError("--batch, --processes and --format are for --reports FILE.csv; leave them out")
         report, sex = check_report(self.report, "the report"), check_sex(self.sex, "--sex")
         from ttecg.export import check_out, write_generated
 
@@ -167,6 +170,7 @@ class Generate:
             rr=rr,
             sampling=self._sampling,
             model=self.model,
+            form=self.format,
             picture=self._picture,
         )
         if not generate_sharded(order, self.out, batch=self.batch or 0, processes=self.processes):
@@ -176,11 +180,12 @@ class Generate:
 
     def _tell(self, shown: list[tuple[str, str]], count: int) -> None:
         """shown: (name, prompt) of the first ECGs."""
-        ending = "hea" if self.no_pictures else self.picture_format
+        ending = f".{self._picture or 'hea'}" if self.format == "wfdb" else ""
         for name, prompt in shown:
-            print(f"{self.out / name}.{ending}  {prompt}")
+            print(f"{self.out / name}{ending}  {prompt}")
         if count > len(shown):
             print(f"... and {count - len(shown)} more")
-        what = "WFDB records" if self.no_pictures else f"WFDB records, pictures ({self.picture_format})"
+        what = "WFDB records" if self.format == "wfdb" else "a prepared set"
+        what += f", pictures ({self._picture})" if self._picture else ""
         made = f"{count} synthetic ECG{'s' if count > 1 else ''}"
         print(f"{made} in {self.out}: {what}, manifest.jsonl")
