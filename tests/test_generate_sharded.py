@@ -17,6 +17,7 @@ from ttecg.data.dataset import open_dataset
 from ttecg.data.reports import canonical
 from ttecg.ecg import ECG, LEADS, to_twelve
 
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 ROWS = 11
 COMMAND = ["generate", "--reports", "r.csv", "--num", "2", "--no-pictures", "--batch", "2", "--out"]
 
@@ -209,7 +210,7 @@ def test_wrong_numbers_are_refused(maker, capsys):
 
 
 def test_a_killed_run_of_processes_goes_on_and_ends_in_the_same_bytes(debug_bundle, tmp_path):
-    """One process makes the same files."""
+    """One process makes the same files, and so do two hosts."""
     (tmp_path / "r.csv").write_text("\n".join(["report", *["sinus rhythm", "afib"] * 8]))
     command = [
         sys.executable,
@@ -224,7 +225,7 @@ def test_a_killed_run_of_processes_goes_on_and_ends_in_the_same_bytes(debug_bund
     ]
     command += ["--model", str(debug_bundle)]
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1", "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = str(pathlib.Path(ttecg.__file__).parents[1])
+    environment["PYTHONPATH"] = str(ROOT)
 
     def begin(out, *more):
         return subprocess.Popen([*command, "--out", out, *more], cwd=tmp_path, env=environment)
@@ -237,6 +238,9 @@ def test_a_killed_run_of_processes_goes_on_and_ends_in_the_same_bytes(debug_bund
     assert not (tmp_path / "b" / "manifest.jsonl").exists()
     assert begin("b", "--processes", "2").wait(300) == 0
     assert files(tmp_path / "a") == files(tmp_path / "b")
+    together = [str(ROOT / "launch" / "local.sh"), "2", *command, "--out", "c", "--distributed"]
+    subprocess.run(together, cwd=tmp_path, env=environment, check=True, timeout=300)
+    assert files(tmp_path / "a") == files(tmp_path / "c")
 
 
 def _wait_for_part(out, process):

@@ -32,6 +32,8 @@ def generate_sharded(order: Order, out, *, batch: int = 0, processes: int = 1) -
     ValueError where `out` holds something else, OSError where a process dies."""
     import jax
 
+    from ttecg.train.distributed import by_main, wait
+
     out, plan, model = pathlib.Path(out), *_plan(order)
     if (out / PLAN).is_file():
         _check_same(out, _read(out / PLAN), plan, batch)
@@ -41,18 +43,15 @@ def generate_sharded(order: Order, out, *, batch: int = 0, processes: int = 1) -
         raise ValueError(
             f"--processes {processes}: one process drives all {jax.default_backend()} devices here; leave it out"
         )
-    if jax.process_index() == 0:
-        _begin(out, lambda: plan | _sizes(model, order, batch, processes))
-    _meet("begun")
+    by_main(lambda: _begin(out, lambda: plan | _sizes(model, order, batch, processes)))
     found = _read(out / WORK / PLAN)
     _check_same(out, found, plan, batch)
     work = Work(order, out / WORK, found["shard"], found["batch"])
     with _locked(work):
         _make(work, processes, range(jax.process_index(), work.shards, jax.process_count()), model)
-        _meet("made")
-        if jax.process_index() == 0:
-            _publish(work, out)
-    _meet("published")
+        if jax.process_count() > 1:
+            wait()
+        by_main(lambda: _publish(work, out))
     return True
 
 
@@ -130,15 +129,6 @@ def _locked(work: Work):
                 with contextlib.suppress(OSError):
                     work.folder.parent.rmdir()
             raise
-
-
-def _meet(where: str):
-    """Waits until every host has come here."""
-    import jax
-    from jax.experimental import multihost_utils
-
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(where)
 
 
 def _make(work: Work, processes: int, mine: range, model):

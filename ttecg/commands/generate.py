@@ -1,5 +1,6 @@
 """`ttecg generate`: clinical report text to 12-lead ECGs."""
 
+import contextlib
 import dataclasses
 import math
 import pathlib
@@ -63,6 +64,8 @@ class Generate:
     format: Literal["wfdb", "array_record"] = "wfdb"
     # processes that make ECGs of --reports side by side, on a machine without GPU or TPU
     processes: int = 1
+    # one of several processes, each started with this same command, share the ECGs of --reports; see launch/
+    distributed: bool = False
     # write no pictures
     no_pictures: bool = False
     # kind of pictures
@@ -113,8 +116,10 @@ class Generate:
 
     def _one(self, rr) -> None:
         """ECGs of one report; the folder is complete or absent."""
-        if self.batch is not None or self.processes != 1 or self.format != "wfdb":
-            raise ValueError("--batch, --processes and --format are for --reports FILE.csv; leave them out")
+        if self.batch is not None or self.processes != 1 or self.format != "wfdb" or self.distributed:
+            raise ValueError(
+                "--batch, --processes, --format and --distributed are for --reports FILE.csv; leave them out"
+            )
         report, sex = check_report(self.report, "the report"), check_sex(self.sex, "--sex")
         from ttecg.export import check_out, write_generated
 
@@ -156,6 +161,7 @@ class Generate:
             raise ValueError(f"--rr fixes the beats already; leave heart_rate out of {self.reports}")
         from ttecg.generate_sharded import Order, generate_sharded, manifest_lines
         from ttecg.runtime import keep_compiled_programs
+        from ttecg.train.distributed import is_main, joined
 
         keep_compiled_programs()
         order = Order(
@@ -173,10 +179,13 @@ class Generate:
             form=self.format,
             picture=self._picture,
         )
-        if not generate_sharded(order, self.out, batch=self.batch or 0, processes=self.processes):
-            print(f"{self.out}: these ECGs are there already, complete")
-        shown = [(line["name"], line["prompt"]) for line in manifest_lines(self.out, _SHOWN)]
-        self._tell(shown, order.count)
+        with joined() if self.distributed else contextlib.nullcontext():
+            made = generate_sharded(order, self.out, batch=self.batch or 0, processes=self.processes)
+            if is_main():
+                if not made:
+                    print(f"{self.out}: these ECGs are there already, complete")
+                shown = [(line["name"], line["prompt"]) for line in manifest_lines(self.out, _SHOWN)]
+                self._tell(shown, order.count)
 
     def _tell(self, shown: list[tuple[str, str]], count: int) -> None:
         """shown: (name, prompt) of the first ECGs."""
