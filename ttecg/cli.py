@@ -34,6 +34,7 @@ VERBS = {
     "train text-tokenizer": ("train", "TextTokenizer", "learn the pieces of report text"),
     "train tokenizer": ("train", "Tokenizer", "train the VQ tokenizer of ECGs"),
     "train generator": ("train", "Generator", "train the transformer from report to ECG codes"),
+    "train decoder": ("train", "Decoder", "train the HiFi-GAN from ECG codes to a waveform"),
     "train unet": ("train", "UNet", "train the network that rebuilds hidden leads"),
     "train two-lead": (
         "train",
@@ -46,6 +47,7 @@ VERBS = {
     "train noise-detector": ("train", "NoiseDetector", "train the detectors of noisy recordings"),
     "export": ("model", "Export", "make a bundle of a trained model"),
     "evaluate tokenizer": ("model", "EvaluateTokenizer", "score how a tokenizer rebuilds recordings"),
+    "evaluate decoder": ("decoder", "EvaluateDecoder", "lay a HiFi-GAN beside the tokenizer's own decoder"),
     "evaluate adherence": ("model", "EvaluateAdherence", "score whether ECGs show what was asked for"),
     "evaluate generation": (
         "generation",

@@ -81,6 +81,16 @@ class Generator(_Training):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Decoder(_Training):
+    """Trains the HiFi-GAN that writes the waveform of a tokenizer's codes."""
+
+    examples = ("ttecg train decoder --config configs/decoder_debug.py --workdir runs/decoder-debug",)
+
+    task = "decoder"
+    kind = "DecoderTraining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class UNet(_Training):
     """Trains the network that rebuilds hidden leads from visible ones."""
 

@@ -33,3 +33,10 @@ def multi_resolution_stft(x_BxTxL, y_BxTxL, windows=WINDOWS):
     """Mean absolute difference of STFT magnitudes over several window lengths (after Yamamoto et al. 2020)."""
     terms = [jnp.abs(stft_magnitude(x_BxTxL, w) - stft_magnitude(y_BxTxL, w)).mean() for w in windows]
     return sum(terms) / len(terms)
+
+
+def linear_stft(x_BxTxL, y_BxTxL, window: int = 32):
+    """Mean absolute difference of the magnitudes of a plain Hann-windowed FFT of 32 samples, with a hop of 8: the
+    spectral loss of Auto-TTE (arXiv 2303.09395, section 2.3), whose gradient its released code loses."""
+    gap = stft_magnitude(x_BxTxL, window) - stft_magnitude(y_BxTxL, window)
+    return window**0.5 * jnp.abs(gap).mean()
