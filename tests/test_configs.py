@@ -12,6 +12,7 @@ from ttecg.models.functional import Functional
 from ttecg.train.classifier import ClassifierTraining
 from ttecg.train.clip import ClipTraining
 from ttecg.train.config import from_dict, load_config, to_dict
+from ttecg.train.decoder import DecoderTraining
 from ttecg.train.generator import GeneratorTraining
 from ttecg.train.loop import RunConfig
 from ttecg.train.noise_detector import NoiseDetectorTraining
@@ -70,6 +71,14 @@ def test_generators_fit_their_tokenizers(config_of):
         assert vq.frame_seconds == pytest.approx(0.032) and vq.samples / vq.rate == pytest.approx(10)
 
 
+def test_decoders_fit_their_tokenizers(config_of):
+    for kind in ("base", "paper", "debug"):
+        vq, decoder = config_of(f"tokenizer_{kind}").model, config_of(f"decoder_{kind}").model
+        for name in ("leads", "rate", "frames", "levels", "codes", "code_dim", "frame_samples"):
+            assert getattr(vq, name) == getattr(decoder, name)
+        assert decoder.samples(vq.frames) == vq.samples
+
+
 def test_debug_configs_are_for_seconds(config_of):
     for name in ("tokenizer_debug", "generator_debug"):
         config = config_of(name)
@@ -98,4 +107,5 @@ def test_kinds_of_configs():
         ClipTraining,
         Wav2VecTraining,
         NoiseDetectorTraining,
+        DecoderTraining,
     }

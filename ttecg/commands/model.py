@@ -54,7 +54,7 @@ class Export:
             )
         common = {"name": self.name or self.out.absolute().name, "card": self.card or "", "dtype": self.dtype}
         kinds = {"UNetTraining": self._unet, "TwoLeadTraining": self._two_lead}
-        kinds["NoiseDetectorTraining"] = self._noise_detector
+        kinds |= {"NoiseDetectorTraining": self._noise_detector, "DecoderTraining": self._decoder}
         kinds |= dict.fromkeys(("ClassifierTraining", "ClipTraining", "Wav2VecTraining"), self._encoder)
         kinds.get(task, self._generator)(common)
         print(f"bundle in {self.out}")
@@ -83,6 +83,11 @@ class Export:
 
     def _encoder(self, common: dict) -> None:
         from ttecg.encoders import export
+
+        export(self.workdirs[0], self.out, **common)
+
+    def _decoder(self, common: dict) -> None:
+        from ttecg.decoder import export
 
         export(self.workdirs[0], self.out, **common)
 

@@ -138,7 +138,9 @@ def extract(name: str, records, tokenizer: LoadedTokenizer, variants: int, seed:
     """Codes (M, V, N, Q) uint16 of the variants of every record of source `name`, from the cache directory or made
     and put there. The file's name holds a hash of all that decides its content."""
     fingerprint = batches.Source.parse(name).fingerprint()
-    key = json.dumps([name.rpartition("@")[0] or name, len(records), tokenizer.hash, variants, seed, fingerprint])
+    key = json.dumps(
+        [name.rpartition("@")[0] or name, len(records), tokenizer.hash, variants, seed, fingerprint]
+    )
     path = pathlib.Path(cache) / f"codes-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if path.exists():
         with np.load(path, allow_pickle=False) as stored:
@@ -246,9 +248,7 @@ def evaluate(config: DecoderTraining, ecgs, codes, x_MxTxL, workdir, state, step
     """Validation figures on the averaged parameters, and a picture of original over reconstruction."""
     functional = config.functional
     chunks = range(0, len(codes), _CHUNK)
-    y = np.concatenate(
-        [_write(functional, state.ema, state.buffers, codes[i : i + _CHUNK]) for i in chunks]
-    )
+    y = np.concatenate([_write(functional, state.ema, state.buffers, codes[i : i + _CHUNK]) for i in chunks])
     scale = np.asarray(state.buffers[NET + "scale"])
     spectral = float(linear_stft(x_MxTxL / scale, y / scale))
     x, y = (to_twelve(s) if config.model.leads == 8 else s for s in (x_MxTxL, y))
