@@ -13,7 +13,7 @@ from ttecg.data import batches
 from ttecg.models.losses import linear_stft
 from ttecg.train import decoder
 from ttecg.train.loop import RunConfig
-from ttecg.train.objective import update
+from ttecg.train.objective import batch_shapes, update
 from ttecg.train.state import init_state
 
 TINY = (
@@ -93,6 +93,20 @@ def test_the_spectral_loss_moves_every_parameter_of_the_generator(config, row):
 
     slopes = jax.jit(jax.grad(spectral))(params)
     assert all(np.isfinite(v).all() and np.any(v) for v in slopes.values()) and len(slopes) > 20
+
+
+def test_the_paper_s_loss_can_be_laid_out(config_of):
+    config = config_of("decoder_paper")
+    what = decoder.objective(config)
+    assert what.inputs["signal"].shape == (5000, 12) and what.inputs["codes"].shape == (312, 1)
+    state = jax.eval_shape(
+        lambda k: init_state(what.functional, what.optimizer.create(1), k), jax.random.key(0)
+    )
+    value, (terms, buffers) = jax.eval_shape(
+        lambda s, b: what.loss(s.params, s, b, None), state, batch_shapes(what, 2)
+    )
+    assert value.shape == () and set(terms) == {"l1", "spectral", "adversarial", "features", "judge"}
+    assert set(buffers) == set(state.buffers) == {"net/scale"}
 
 
 def test_one_batch_is_learned(config, row):

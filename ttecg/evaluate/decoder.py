@@ -75,7 +75,8 @@ def evaluate(
 
 
 def _shown(value):
-    return f"{value[0]:.2f} ({value[1]:.2f}-{value[2]:.2f})" if isinstance(value, tuple) else value
+    """An interval as text with four digits that count; anything else as it is."""
+    return "{:.4g} ({:.4g} to {:.4g})".format(*value) if isinstance(value, tuple) else value
 
 
 # --- codes, and what the decoders make of them ---
@@ -173,7 +174,8 @@ def _seconds(decoder, codes, times: int = 5) -> float:
 
 
 def _with_distances(rows, both, written, ecgs, encoder) -> list[dict]:
-    """The rows with FID against recordings of other patients, of what was decoded and of what was generated."""
+    """The rows with FID: of what was decoded against its own recordings, and, of that and of what was generated,
+    against recordings of other patients."""
     band_passed = [e.select(LEADS).resample(RATE).bandpass(*BAND) for e in ecgs]
     real, patients = encoder.features(band_passed), np.array([_patient(e) for e in ecgs], object)
     rows = [*rows, {"decoder": "recorded", "fid_decoded": set_distance(real, real, patients)}]
@@ -182,6 +184,7 @@ def _with_distances(rows, both, written, ecgs, encoder) -> list[dict]:
             if row["decoder"] in both:
                 made = encoder.features(_decoded(both[row["decoder"]], codes))
                 row[f"fid_{what}"] = set_distance(real, made, patients)
+                row |= {"fid_same": point_sets.frechet(real, made)} if what == "decoded" else {}
     names = list(dict.fromkeys(name for row in rows for name in row))
     return [{name: row.get(name) for name in names} for row in rows]
 
