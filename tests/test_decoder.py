@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from ttecg import bundle, decoder, generate
+from ttecg import bundle, cli, decoder, generate
+from ttecg.data.files import read_ecg
 from ttecg.evaluate import decoder as evaluation
 from ttecg.train import decoder as training
 
@@ -64,6 +65,24 @@ def test_what_is_no_decoder_is_named(trained, exported, debug_bundle, debug_runs
     with pytest.raises(ValueError, match="was trained on the work directory"):
         decoder.export(tmp_path / "run", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_generate_takes_either_decoder(exported, debug_bundle, tmp_path, capsys):
+    model = generate.load(exported)
+    other = model.with_decoder("hifigan")
+    vq, hifigan, again = (
+        m.generate("sinus rhythm", num=1, seed=3)[0].signal
+        for m in (model, other, model.with_decoder("hifigan"))
+    )
+    assert vq.shape == hifigan.shape == (5000, 12) and np.abs(vq - hifigan).max() > 0.01
+    np.testing.assert_array_equal(hifigan, again)
+    assert other.hash != model.hash and model.decoder is model.tokenizer
+    argv = ["generate", "sinus rhythm", "--seed", "3", "--decoder", "hifigan", "--no-pictures"]
+    assert cli.main([*argv, "--model", str(exported), "--out", str(tmp_path / "made")]) == 0
+    written = read_ecg(tmp_path / "made" / "ecg-0001").signal
+    np.testing.assert_allclose(written, hifigan, atol=0.0016)
+    assert cli.main([*argv, "--model", str(debug_bundle), "--out", str(tmp_path / "none")]) == 2
+    assert "has no HiFi-GAN" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Text to ECG: `ttecg.load("demo").generate("atrial fibrillation", num=4, seed=0) -> list[ECG]`."""
 
+import copy
 import dataclasses
 import functools
 import itertools
@@ -38,9 +39,22 @@ class TextToECG:
                 f"they are not of one bundle"
             )
         self._copies: dict[int, tuple[dict, dict]] = {}
-        self.name = stored["name"]
+        self.name, self._path = stored["name"], path
+        self.decoder = self.tokenizer  # what makes the waveform of codes
         self.policy = bundle.from_dict(SamplingPolicy, stored["sampling"], str(path / bundle.CONFIG))
         self.hash = bundle.digest(self._params | self._buffers, [stored, self.tokenizer.hash])
+
+    def with_decoder(self, kind: str) -> "TextToECG":
+        """The same model, whose codes are turned into a waveform by the tokenizer ("vq") or by the bundle's HiFi-GAN
+        ("hifigan"); ValueError where it has none."""
+        if kind == "vq":
+            return self
+        from ttecg import decoder
+
+        made = copy.copy(self)
+        made.decoder = decoder.load(self._path)
+        made.hash = bundle.digest({}, [self.hash, made.decoder.hash])
+        return made
 
     def generate(
         self,
@@ -151,8 +165,8 @@ class TextToECG:
 
     def _decode(self, codes_BxNxQ, devices: int) -> np.ndarray:
         """(B, T, L) mV of codes that lie on so many devices."""
-        run = spread(_decoder(self.tokenizer.functional), devices)
-        return np.asarray(run(self.tokenizer.params, self.tokenizer.buffers, codes_BxNxQ))
+        run = spread(_decoder(self.decoder.functional), devices)
+        return np.asarray(run(self.decoder.params, self.decoder.buffers, codes_BxNxQ))
 
     def _on(self, devices: int) -> tuple[dict, dict]:
         """Params and buffers of the generator, whole on each of the first devices."""

@@ -59,7 +59,7 @@ def _plan(order: Order) -> tuple[dict, object]:
     """What decides on the files, but for the batch, and the model, loaded. ValueError for settings it cannot take."""
     import ttecg
 
-    model = ttecg.load(order.model)
+    model = ttecg.load(order.model).with_decoder(order.decoder)
     model.sampling(**order.sampling)
     model.beat_plan(order.rr)
     settings = {

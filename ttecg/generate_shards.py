@@ -13,7 +13,7 @@ from ttecg.shard_files import ArrayRecord, Wfdb
 class Order:
     """What is asked for. table: has rows(first, end) of reports, count and digest. num: ECGs of each row; row k uses
     seed + k. defaults: age, sex, heart_rate where a row has none. rr: intervals in seconds or None. sampling: settings,
-    None for the model's own. model: name or folder. form: "wfdb" or "array_record". picture: ending or None."""
+    None for the model's own. model: name or folder, decoder: "vq" or "hifigan". form: "wfdb" or "array_record". picture: ending or None."""
 
     table: object
     num: int
@@ -22,6 +22,7 @@ class Order:
     rr: tuple[float, ...] | None
     sampling: dict
     model: str
+    decoder: str
     form: str
     picture: str | None
 
@@ -81,7 +82,7 @@ def start(work: Work, model, progress):
     from ttecg.runtime import keep_compiled_programs
 
     keep_compiled_programs()
-    model = model or ttecg.load(work.order.model)
+    model = model or ttecg.load(work.order.model).with_decoder(work.order.decoder)
     _worker.update(work=work, model=model, progress=progress or (lambda count: None))
 
 

@@ -56,6 +56,8 @@ class Generate:
     guidance: Optional[float] = None
     # a model of the package by name, or a bundle's folder
     model: str = "demo"
+    # what makes the waveform of the codes: the tokenizer, or the HiFi-GAN of a bundle that has one
+    decoder: Literal["vq", "hifigan"] = "vq"
     # new folder for the results
     out: pathlib.Path
     # ECGs of --reports that a device makes at a time; as many as its memory allows (256 at most) unless given
@@ -128,7 +130,7 @@ class Generate:
         from ttecg.runtime import keep_compiled_programs
 
         keep_compiled_programs()
-        model = ttecg.load(self.model)
+        model = ttecg.load(self.model).with_decoder(self.decoder)
         ecgs = self._generate(model, Request(report, self.age, sex, self.heart_rate, "ecg"), rr)
         written = write_generated(ecgs, self.out, self._picture)
         self._tell([(origin.name, origin.prompt) for origin in written[:_SHOWN]], len(written))
@@ -176,6 +178,7 @@ class Generate:
             rr=rr,
             sampling=self._sampling,
             model=self.model,
+            decoder=self.decoder,
             form=self.format,
             picture=self._picture,
         )

@@ -85,6 +85,10 @@ class HifiGan(nnx.Module):
             x = blocks(up(jax.nn.leaky_relu(x, SLOPE)))
         return self.last(jax.nn.leaky_relu(x)) * self.scale[...]
 
+    def reconstruct(self, codes_BxNxQ):
+        """The same, by the name it has in a tokenizer."""
+        return self(codes_BxNxQ)
+
 
 class _Parallel(nnx.Module):
     """The mean of residual blocks of several kernels (multi-receptive-field fusion)."""
