@@ -21,6 +21,15 @@ GOLDEN = pathlib.Path(__file__).with_name("sharding.txt")
 TINY = {
     "tokenizer": ("model.width=8", "model.coarse_width=8"),
     "generator": ("model.layers=1", "model.width=16", "model.frames=24", "prompt_length=8", "model.codes=16"),
+    "decoder": (
+        "model.width=16",
+        "model.kernels=(3,)",
+        "model.dilations=(1,)",
+        "judges.periods=(2,)",
+        "judges.scales=1",
+        "l1=1",
+        "spectral=0.1",
+    ),
     "unet": (),
     "two_lead": ("cycle=0", "style_reconstruction=0", "model.widths=(8,16)", "crop=200"),
     "classifier": (),
