@@ -10,6 +10,7 @@ import pytest
 
 from ttecg.bundle import load_tokenizer
 from ttecg.data import batches
+from ttecg.ecg import to_twelve
 from ttecg.models.losses import linear_stft
 from ttecg.train import decoder
 from ttecg.train.loop import RunConfig
@@ -145,7 +146,7 @@ def test_codes_and_signal_of_an_example_are_of_one_place(config, row):
 
 
 def test_variants_differ_and_keep_einthoven():
-    x12 = decoder.to_twelve(np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32))
+    x12 = to_twelve(np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32))
     assert decoder.varied(x12, 0, 1, 0) is x12
     one, two = (decoder.varied(x12, 0, 1, v) for v in (1, 2))
     assert np.abs(one - two).max() > 0.01 and one.dtype == np.float32

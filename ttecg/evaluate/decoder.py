@@ -65,7 +65,7 @@ def evaluate(
     print(
         f"{len(ecgs)} records, {split} split of {data}; {model} ({tokenizer.hash}), {decoder} ({hifigan.hash})"
     )
-    print(report.table([{k: _shown(v) for k, v in row.items()} for row in rows]))
+    print(report.table(_by_measure(rows)))
     if out:
         about = {"model": str(model), "tokenizer": tokenizer.hash, "decoder": str(decoder), "hash": hifigan.hash,
                  "data": str(data), "split": split, "records": len(ecgs), "seed": seed}  # fmt: skip
@@ -74,9 +74,16 @@ def evaluate(
     return rows
 
 
-def _shown(value):
-    """An interval as text with four digits that count; anything else as it is."""
-    return "{:.4g} ({:.4g} to {:.4g})".format(*value) if isinstance(value, tuple) else value
+def _by_measure(rows) -> list[dict]:
+    """The rows turned: a line for each measure, four digits that count, intervals in brackets."""
+    names = [name for name in rows[0] if name != "decoder"]
+    return [{"measure": name} | {row["decoder"]: _shown(row[name]) for row in rows} for name in names]
+
+
+def _shown(value) -> str:
+    if isinstance(value, tuple):
+        return "{:.4g} ({:.4g} to {:.4g})".format(*value)
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 # --- codes, and what the decoders make of them ---

@@ -6,20 +6,15 @@ record, and of `variants` - 1 copies with another gain and axis, are made once a
 
 import dataclasses
 import functools
-import hashlib
-import json
-import os
-import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from ttecg import metrics, plot
 from ttecg.bundle import LoadedTokenizer, load_fitting, load_tokenizer
-from ttecg.data import augment, batches
-from ttecg.ecg import ECG, LEADS, to_eight, to_twelve
+from ttecg.data import batches
+from ttecg.ecg import ECG, LEADS, to_twelve
 from ttecg.models.functional import Functional
 from ttecg.models.hifigan import HifiGanConfig
 from ttecg.models.hifigan_judges import JudgesConfig, WithJudges, fool_losses, judge_loss
@@ -27,6 +22,7 @@ from ttecg.models.losses import linear_stft
 from ttecg.train import sharding
 from ttecg.train.codes import normalised_code_vectors
 from ttecg.train.config import open_workdir, to_dict
+from ttecg.train.decoder_codes import extract, varied
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats, integers
 from ttecg.train.state import OptimizerConfig
@@ -132,37 +128,6 @@ def check_fits(model: HifiGanConfig, tokenizer: LoadedTokenizer):
 
 
 # --- examples ---
-
-
-def extract(name: str, records, tokenizer: LoadedTokenizer, variants: int, seed: int, cache) -> np.ndarray:
-    """Codes (M, V, N, Q) uint16 of the variants of every record of source `name`, from the cache directory or made
-    and put there. The file's name holds a hash of all that decides its content."""
-    fingerprint = batches.Source.parse(name).fingerprint()
-    key = json.dumps(
-        [name.rpartition("@")[0] or name, len(records), tokenizer.hash, variants, seed, fingerprint]
-    )
-    path = pathlib.Path(cache) / f"codes-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    if path.exists():
-        with np.load(path, allow_pickle=False) as stored:
-            return stored["codes"]
-    found = []
-    for number in tqdm(range(len(records)), desc=f"codes of {name}", unit="ECG", mininterval=1):
-        whole = prepare_signal(records[number], tokenizer.config)[: tokenizer.config.samples]
-        found.append(tokenizer.encode(np.stack([varied(whole, seed, number, v) for v in range(variants)])))
-    codes, scratch = np.stack(found).astype(np.uint16), path.with_suffix(".tmp.npz")
-    np.savez(scratch, codes=codes)
-    os.replace(scratch, path)
-    return codes
-
-
-def varied(x_TxL: np.ndarray, seed: int, number: int, variant: int) -> np.ndarray:
-    """A record as it is (variant 0), or with a random gain and a turned axis, float32."""
-    if variant == 0:
-        return x_TxL
-    rng = np.random.default_rng((seed, number, variant))
-    x8 = to_eight(x_TxL) if x_TxL.shape[1] == 12 else x_TxL
-    x8 = augment.random_gain(augment.random_rotation(x8, rng), rng)
-    return (to_twelve(x8) if x_TxL.shape[1] == 12 else x8).astype(np.float32)
 
 
 def _row_maker(config: DecoderTraining, tokenizer: LoadedTokenizer, sources, mixture, codes):
