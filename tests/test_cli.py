@@ -48,6 +48,10 @@ class FakeBundle:
     def beat_plan(self, rr):
         return rr
 
+    def with_decoder(self, kind):
+        assert kind == "vq"
+        return self
+
     def sampling_memory(self, policy, batch):
         return batch
 

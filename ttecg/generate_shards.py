@@ -13,7 +13,8 @@ from ttecg.shard_files import ArrayRecord, Wfdb
 class Order:
     """What is asked for. table: has rows(first, end) of reports, count and digest. num: ECGs of each row; row k uses
     seed + k. defaults: age, sex, heart_rate where a row has none. rr: intervals in seconds or None. sampling: settings,
-    None for the model's own. model: name or folder, decoder: "vq" or "hifigan". form: "wfdb" or "array_record". picture: ending or None."""
+    None for the model's own. model: name or folder; decoder: "vq" or "hifigan". form: "wfdb" or "array_record".
+    picture: ending or None."""
 
     table: object
     num: int
