@@ -15,7 +15,7 @@ import numpy as np
 
 from ttecg.data.dataset import open_dataset
 from ttecg.ecg import INDEPENDENT
-from ttecg.worker_pool import workers
+from ttecg.processes import workers
 
 BLOCK = 32  # requests
 CLASS_SPAN = 10_000_000  # sample numbers set aside for a class
@@ -75,7 +75,7 @@ class Tools:
 @contextlib.contextmanager
 def open_pool(tools: Tools, data, plan: Plan, names, told, processes: int):
     """A function from blocks to their results, in this process or in several."""
-    with workers(_start, (tools, data, plan, names, told), processes) as run:
+    with workers(processes, _start, (tools, data, plan, names, told)) as run:
         yield lambda blocks: run(make_block, blocks)
 
 

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from ttecg.export import MANIFEST, check_out
 from ttecg.generate_shards import Order, Work, make_shard, start
+from ttecg.processes import workers
 from ttecg.train.config import write_text
-from ttecg.worker_pool import workers
 
 _ROUNDS = 4  # batches of all devices in a shard, at most; while one is written, the next is made
 PLAN, WORK = "generate.json", ".partial"
@@ -141,7 +141,7 @@ def _make(work: Work, processes: int, mine: range, model):
     with tqdm(total=total, initial=total - left, unit="ECG", disable=None) as bar:
         alone = processes == 1
         given = (work, model, bar.update) if alone else (work, None, None)
-        with workers(start, given, processes) as run:
+        with workers(processes, start, given) as run:
             for shard in run(make_shard, todo):
                 bar.update(0 if alone else sizes[shard])
 

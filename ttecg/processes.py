@@ -1,42 +1,51 @@
 """Work spread over processes of this machine: a worker that dies, or a parent that does, ends the whole of it."""
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
 
 
-def spread(function: Callable, tasks: Iterable, processes: int) -> Iterator:
-    """The results of function(task), as they come: in this process if `processes` is 1, else in so many others.
+def _nothing():
+    pass
 
-    The function and the tasks must be picklable. Where a process is ended from outside, OSError."""
+
+@contextlib.contextmanager
+def workers(processes: int, start=_nothing, given: tuple = ()):
+    """A function (task function, tasks) -> results in order, done in this process if `processes` is 1, else in so many
+    others; every process calls start(*given) first. All of these must be picklable.
+
+    OSError where a process dies; what the others were doing is dropped then, as it is when the block is left early."""
     if processes < 1:
         raise ValueError(f"--processes {processes}: give 1 or more")
     if processes == 1:
-        yield from map(function, tasks)
+        start(*given)
+        yield map
         return
     others = multiprocessing.active_children()
-    pool = concurrent.futures.ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start)
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(processes, context, _start, (start, given))
     try:
-        for done in concurrent.futures.as_completed([pool.submit(function, task) for task in tasks]):
-            yield done.result()
-    except concurrent.futures.BrokenExecutor:
+        yield pool.map
+    except concurrent.futures.BrokenExecutor:  # multiprocessing.Pool would wait for the lost task for ever
         raise OSError(
             "a process at work was ended, perhaps for want of memory; the same command goes on from here, "
             "with fewer --processes if need be"
         ) from None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():  # nobody waits for what they are at
+        for process in multiprocessing.active_children():  # what nobody waits for is not made to its end
             if process not in others:
                 process.terminate()
 
 
-def _start():
+def _start(start, given: tuple):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends its workers
-    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    start(*given)
 
 
 def _end_with(parent):

@@ -1,5 +1,6 @@
 """Sets made in shards: the same files for any number of processes and after any kill; batches equal single reads."""
 
+import contextlib
 import json
 import pathlib
 import signal
@@ -19,7 +20,7 @@ from ttecg.data.simulated import Simulated
 from ttecg.data.simulated_dataset_builder import Builder, example
 from ttecg.data.write_folder import write_folder
 from ttecg.ecg import LEADS, to_eight, to_twelve
-from ttecg.processes import spread
+from ttecg.processes import workers
 
 # a tiny set of small shards, by as many processes as asked
 PREPARE = """
@@ -92,9 +93,8 @@ def test_a_killed_run_goes_on_where_it_was(simulated, start, tmp_path, finished)
 
 
 def test_a_killed_worker_ends_the_run_which_can_go_on(simulated, tmp_path):
-    work = spread(_die_at_three, range(5), 2)
-    with pytest.raises(OSError, match="the same command goes on from here"):
-        list(work)
+    with pytest.raises(OSError, match="the same command goes on from here"), workers(2) as run:
+        list(run(_die_at_three, range(5)))
 
 
 def _die_at_three(task: int) -> int:
@@ -112,7 +112,8 @@ def test_what_a_run_left_for_another_set_is_not_mixed_in(simulated, tmp_path, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(shards, "spread", lambda function, tasks, processes: map(broken, map(function, tasks)))
+        run = lambda function, tasks: map(broken, map(function, tasks))  # noqa: E731
+        patch.setattr(shards, "workers", lambda processes: contextlib.nullcontext(run))
         with pytest.raises(KeyboardInterrupt):
             prepare_simulated(70, out, 100)
     assert calls == [5] and shards_of(out, 1)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tqdm import tqdm
 
-from ttecg.processes import spread
+from ttecg.processes import workers
 
 SHARD = 5000  # records; whoever changes it changes prepare.FORMAT too
 
@@ -45,8 +45,9 @@ def write_shards(shards: Sequence[Shard], processes: int) -> None:
     due = [shard for shard in shards if not shard.path.exists()]
     total, left = (sum(len(shard.items) for shard in some) for some in (shards, due))
     with tqdm(total=total, initial=total - left, desc="prepare", unit="record", disable=None) as bar:
-        for done in spread(write_shard, due, processes):
-            bar.update(done)
+        with workers(processes) as run:
+            for done in run(write_shard, due):
+                bar.update(done)
 
 
 def write_shard(shard: Shard) -> int:
