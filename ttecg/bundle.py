@@ -145,8 +145,8 @@ def load_fitting(name, params: dict) -> tuple[dict, list[str]]:
     else:
         path = resolve(name)
         stored = _read_arrays(path / (NETWORK if (path / NETWORK).is_file() else GENERATOR))
-    stored = {k: _parted(v, params[k].shape) if k in params else v for k, v in stored.items()}
-    fitting = {k: v for k, v in stored.items() if k in params and v.shape == params[k].shape}
+    stored = {k: np.asarray(_parted(v, params[k].shape)) for k, v in stored.items() if k in params}
+    fitting = {k: v for k, v in stored.items() if v.shape == params[k].shape}
     if not fitting:
         raise ValueError(f"init={name}: none of its weights fits this model")
     return params | fitting, sorted(set(params) - set(fitting))
