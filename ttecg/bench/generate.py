@@ -10,10 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ttecg.bench.product import product_rate
 from ttecg.evaluate import report
 from ttecg.models.functional import Functional
+from ttecg.models.layers import compute_dtype
 from ttecg.models.paper_generator import PaperGenerator
 from ttecg.models.sampling import SamplingPolicy, compiled, sample_without_cache
+from ttecg.plan import flops
 
 # parameters of which a decoding step reads a row at most: tables, and what only the prompt or the training needs
 NOT_EACH_STEP = ("prompt_", "plan_", "section", "code_table", "code_positions", "text_head")
@@ -42,8 +45,9 @@ def generate(
 ) -> list[dict]:
     """Prints and returns a row per batch size: seconds per ECG, tokens per second, and at batch 1 the share of the
     memory bandwidth that reading the weights once per code frame amounts to, and its inverse, the time over that
-    bound. Weights that a step does not read in full (`NOT_EACH_STEP`) are not counted, nor is the cache, so the bound
-    is a strict one. A config has random weights and draws plainly; a bundle has its own weights and sampling policy.
+    bound; and the rate of its matrix products beside that of a large one (a loop that may end early counts whole).
+    Weights that a step does not read in full (`NOT_EACH_STEP`) are not counted, nor is the cache, so the bound is a
+    strict one. A config has random weights and draws plainly; a bundle has its own weights and sampling policy.
 
     without_cache: also time the loop that runs the whole prefix for every code (paper's transformer, batch 1, a
     sixteenth of the codes, scaled by their number: its cost per code is constant). frames: fewer code frames.
@@ -89,11 +93,15 @@ def _timed(functional, params, buffers, config, policy, batch, bandwidth) -> dic
     per_call = seconds(lambda: run(params, buffers, *_inputs(batch), None))
     weights = sum(p.nbytes for name, p in params.items() if not name.startswith(NOT_EACH_STEP))
     read = weights * config.frames / per_call / bandwidth
+    traced = jax.make_jaxpr(lambda *args: run(params, buffers, *args, None))(*_inputs(batch))
+    work = sum(flops.count(traced).values())
     return {
         "batch": batch,
         "cache": "yes",
         "s_per_ecg": per_call / batch,
         "tokens_per_s": batch * config.frames * config.levels / per_call,
+        "GFLOP_per_s": work / per_call / 1e9,
+        "share_of_peak": work / per_call / product_rate(str(compute_dtype(config.compute))),
         "bandwidth_share": read if batch == 1 else float("nan"),
         "times_bound": 1 / read if batch == 1 else float("nan"),
     }
@@ -113,6 +121,8 @@ def _uncached(functional, params, buffers, config) -> dict:
         "cache": "no",
         "s_per_ecg": per_ecg,
         "tokens_per_s": config.frames / per_ecg,
+        "GFLOP_per_s": float("nan"),
+        "share_of_peak": float("nan"),
         "bandwidth_share": float("nan"),
         "times_bound": float("nan"),
     }

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 
 import jax
-import jax.numpy as jnp
 
 from ttecg.bench.machine import machine, peak_memory, write_json
+from ttecg.bench.product import product_rate
 from ttecg.evaluate import report
 from ttecg.models.layers import compute_dtype
 from ttecg.plan import flops
@@ -22,8 +22,6 @@ from ttecg.train.objective import Objective, batch_shapes, objective_of, program
 from ttecg.train.state import init_state
 
 _LEAST = 3  # steps that are timed at least
-_SIDE = {"cpu": 3072}  # of the matrices of the large product, by backend
-_OTHER_SIDE = 8192
 
 
 def bench(config, vary: dict[str, list[str]], seconds: float = 10.0, json_file=None) -> list[dict]:
@@ -100,21 +98,6 @@ def model_flops(config) -> dict[str, float]:
     step = functools.partial(update, objective, config.run)
     traced = jax.make_jaxpr(step)(state, batch_shapes(objective, config.run.batch), jax.random.key(0))
     return flops.count(traced)
-
-
-@functools.cache
-def product_rate(kind: str) -> float:
-    """FLOPs per second of a large square matrix product on one device, in "float32" or "bfloat16": the peak."""
-    side = _SIDE.get(jax.default_backend(), _OTHER_SIDE)
-    device = jax.devices()[0]
-    x = jax.device_put(jnp.ones((side, side), kind), device)
-    product, times = jax.jit(lambda a: a @ a), []
-    jax.block_until_ready(product(x))
-    for _ in range(5):
-        start = time.perf_counter()
-        jax.block_until_ready(product(x))
-        times.append(time.perf_counter() - start)
-    return 2 * side**3 / min(times)
 
 
 def _memory() -> float:

@@ -1,5 +1,8 @@
 """The layers that several models share: convolutions, norm, rotary positions, dropout, attention."""
 
+import contextlib
+import contextvars
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -129,9 +132,26 @@ def dropout(x, rate: float, key):
     return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0).astype(x.dtype)
 
 
+_attention = contextvars.ContextVar("attention", default="xla")
+
+
+@contextlib.contextmanager
+def attention_by(name: str):
+    """What is traced within has its attention computed by "xla", or by "cudnn": fused, on NVIDIA GPUs, in 16 bits."""
+    before = _attention.set(name)
+    try:
+        yield
+    finally:
+        _attention.reset(before)
+
+
 def attend(q_TxE, k_SxE, v_SxE, mask_TxS):
     """Scaled dot-product attention over any leading axes, to which the mask is broadcast; True in the mask means "may
     look". Softmax in float32."""
+    if _attention.get() == "cudnn" and q_TxE.ndim == 4:
+        q, k, v = (x.swapaxes(1, 2) for x in (q_TxE, k_SxE, v_SxE))
+        mask = jnp.broadcast_to(mask_TxS, (*q_TxE.shape[:3], k_SxE.shape[2]))
+        return jax.nn.dot_product_attention(q, k, v, mask=mask, implementation="cudnn").swapaxes(1, 2)
     logits = jnp.einsum("...te,...se->...ts", q_TxE, k_SxE, preferred_element_type=jnp.float32)
     logits = jnp.where(mask_TxS, logits * q_TxE.shape[-1] ** -0.5, -1e30)
     weights = jax.nn.softmax(logits, axis=-1).astype(v_SxE.dtype)

@@ -47,6 +47,8 @@ class RunConfig:
     fully_sharded: bool = False
     # parts that a batch is worked through in, one after the other: memory of one part, gradient of the whole
     accumulate: int = 1
+    # who computes attention: "xla", or "cudnn" on NVIDIA GPUs in bfloat16
+    attention: str = "xla"
     # wandb project; empty for none (WANDB_MODE=offline works)
     wandb: str = ""
 
@@ -56,6 +58,8 @@ class RunConfig:
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"run.{name} must be at least 1, got {getattr(self, name)}")
+        if self.attention not in ("xla", "cudnn"):
+            raise ValueError(f"run.attention is 'xla' or 'cudnn', got {self.attention!r}")
         if self.mesh_data < 0:
             raise ValueError(f"run.mesh_data must be at least 0 (all devices), got {self.mesh_data}")
 

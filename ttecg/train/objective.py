@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ttecg.models.functional import Functional
+from ttecg.models.layers import attention_by
 from ttecg.train import sharding
 from ttecg.train.state import OptimizerConfig, TrainState, apply_gradients, init_state
 
@@ -122,7 +123,10 @@ class Program:
 
 
 def program(objective: Objective, run, mesh) -> Program:
-    """The step that `train` runs, jitted for a mesh. ValueError where the batch cannot be split over it."""
+    """The step that `train` runs, jitted for a mesh. ValueError where the batch cannot be split over it, and for cuDNN
+    without a GPU."""
+    if run.attention == "cudnn" and jax.default_backend() != "gpu":
+        raise ValueError("run.attention='cudnn' needs an NVIDIA GPU; leave it 'xla' here")
     pieces = mesh.shape["data"] * run.accumulate
     if run.batch % pieces:
         raise ValueError(
@@ -135,7 +139,9 @@ def program(objective: Objective, run, mesh) -> Program:
     layout = sharding.shardings(shapes, mesh, objective.rules, run.fully_sharded)
 
     def step(state, batch):
-        return update(objective, run, state, batch, jax.random.fold_in(jax.random.key(run.seed), state.step))
+        key = jax.random.fold_in(jax.random.key(run.seed), state.step)
+        with attention_by(run.attention):
+            return update(objective, run, state, batch, key)
 
     return Program(
         jax.jit(init, out_shardings=layout),
