@@ -143,11 +143,6 @@ def test_the_prepared_ecgs_are_those_of_the_simulator(simulated):
             assert (stored.age, stored.sex, stored.rate) == (ecg.age, ecg.sex, 100.0)
 
 
-def test_what_no_heart_could_do_is_left_out():
-    found, remarks = example(41601, "train", 100.0)
-    assert found is None and remarks == [("sim-124803", "voltage 155 mV is implausible")]
-
-
 def test_a_batch_equals_single_reads(simulated):
     records = open_dataset(simulated, "all")
     indices = np.array([3, 59, -1, 0, 3, 17, 48])

@@ -9,11 +9,17 @@ import pytest
 from wfdb.processing import xqrs_detect
 
 from ttecg.data.findings import FINDINGS
-from ttecg.data.simulator import SUPPORTED, simulate
+from ttecg.data.simulator import SUPPORTED, draw_findings, simulate
 from ttecg.ecg import einthoven_residual, to_eight
 
 RATE = 500
 SEEDS = range(6)
+
+
+@pytest.mark.parametrize("seed", [124803, 141105, 170886, 23576])
+def test_an_r_in_v1_with_an_s_in_v6_is_no_reason_to_grow(seed):
+    ecg = simulate(draw_findings(np.random.default_rng((seed, 7))), seed, rate=100.0)
+    assert 0.5 < np.abs(ecg.signal).max() < 5
 
 
 def detect(ecg):

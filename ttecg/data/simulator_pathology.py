@@ -124,7 +124,7 @@ def _voltage(rng, findings, heart) -> None:
         return
     heart.qrs_vec *= max(1.0, rng.uniform(0.62, 0.8) / limb_span(heart))
     heart.qrs_vec *= min(1.0, rng.uniform(2.2, 3.0) / limb_span(heart))
-    sl = sokolow_lyon(heart)
+    sl = max(sokolow_lyon(heart), 0.1)  # an R in V1 with an S in V5 and V6 makes it negative
     if {"left ventricular hypertrophy", "high voltage"} & findings:
         heart.qrs_vec *= min(rng.uniform(4.0, 5.4) / sl, rng.uniform(2.6, 3.2) / limb_span(heart))
         back = np.where(heart.qrs_vec[:, 2] > 0, 1.08, 1.0)
