@@ -36,6 +36,9 @@ class Maker:
     def beat_plan(self, rr):
         return rr
 
+    def with_decoder(self, kind):
+        return self
+
     def generate_many(self, asked, policy, *, rr, batch):
         for prompt, drawn in asked:
             if len(self.asked) == self.stop:
