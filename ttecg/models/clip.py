@@ -29,7 +29,7 @@ class ClipConfig:
 
     resnet: ResNetConfig = ResNetConfig(outputs=64, widths=(48, 96, 192))
     # ids of the text tokenizer (trainers set it) and positions looked at
-    vocab: int = 0
+    vocab: int = 2104
     length: int = 64
     # the text's transformer
     text_width: int = 64
