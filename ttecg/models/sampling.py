@@ -109,7 +109,7 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
     c, guide = model.config, _Guide(policy)
     prompt2 = guide.double(prompt, unconditional)
     batch, (rows, width), slots = len(prompt), prompt2.shape, model.plan_slots
-    total = width + slots + c.frames
+    total = width + slots
     cache = model.trunk.empty_cache(rows, total, c.dtype)
     seen = jnp.zeros((rows, total), bool).at[:, :width].set(prompt2 != 0)
     x, positions = model.embed_prompt(prompt2)
@@ -141,12 +141,7 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
         shifted = jnp.pad(plan[:, :-1], ((0, 0), (1, 0)), constant_values=beat_plan.START)
         known = guide.double(shifted != beat_plan.PAD)
         mask = jnp.concatenate(
-            [
-                jnp.broadcast_to((prompt2 != 0)[:, None], (rows, slots, width)),
-                causal(known),
-                jnp.zeros((rows, slots, c.frames), bool),
-            ],
-            -1,
+            [jnp.broadcast_to((prompt2 != 0)[:, None], (rows, slots, width)), causal(known)], -1
         )
         seen = seen.at[:, width : width + slots].set(known)
         x, positions = model.embed_plan(guide.double(shifted))
@@ -157,11 +152,12 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
     context = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0)[:, :, None], context)  # (N, B, 1, ...)
 
     def frame_step(carry, inputs):
-        cache, seen, latents = carry
+        cache, latents = carry
         frame, told, noise = inputs
-        seen = seen.at[:, width + slots + frame].set(True)
+        written = jnp.arange(cache[0][0].shape[1] - total) <= frame
+        visible = jnp.concatenate([seen, jnp.broadcast_to(written, (rows, len(written)))], 1)
         x, positions = model.embed_frames(frame[None], guide.double(latents), told, gist)
-        h, cache = model.trunk(x, positions, seen[:, None], cache, width + slots + frame)
+        h, cache = model.trunk(x, positions, visible[:, None], cache, total + frame)
         above, codes = jnp.zeros((batch, 1, c.code_dim)), []
         for q in range(c.levels):
             logits = guide.mix(model.code_logits(h, q, guide.double(above)))[:, 0]
@@ -170,12 +166,16 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
             above = above + model.code_vectors[...][q][code][:, None]
             codes.append(code)
         latents = jax.lax.dynamic_update_slice_in_dim(latents, above, frame, axis=1)
-        return (cache, seen, latents), jnp.stack(codes, -1)
+        return (cache, latents), jnp.stack(codes, -1)
 
-    latents = jnp.zeros((batch, c.frames, c.code_dim))
+    latents, made = jnp.zeros((batch, c.frames, c.code_dim)), []
     frames = (jnp.arange(c.frames), context, _noise(keys, range(1, 1 + c.levels), c.frames, c.codes))
-    _, codes = jax.lax.scan(frame_step, (cache, seen, latents), frames)
-    return plan, codes.transpose(1, 0, 2)
+    for first, end in _stretches(0, c.frames):
+        cache = model.trunk.longer(cache, total + end)
+        part = jax.tree.map(lambda x, a=first, b=end: x[a:b], frames)
+        (cache, latents), codes = jax.lax.scan(frame_step, (cache, latents), part)
+        made.append(codes)
+    return plan, jnp.concatenate(made).transpose(1, 0, 2)
 
 
 def _sample_paper(model, prompt, unconditional, keys, policy):
@@ -205,17 +205,17 @@ def _sample_paper(model, prompt, unconditional, keys, policy):
 
     code = pick(h, noise[0])
     codes = [code[None]]
-    for first, end in _stretches(c.frames):
+    for first, end in _stretches(1, c.frames):
         cache = model.trunk.longer(cache, width + end - 1)
         (cache, code), more = jax.lax.scan(step, (cache, code), (jnp.arange(first, end), noise[first:end]))
         codes.append(more)
     return jnp.zeros((len(prompt), 0), jnp.int32), jnp.concatenate(codes).T[..., None]
 
 
-def _stretches(frames: int, count: int = 4) -> list[tuple[int, int]]:
-    """Frames 1 ... in up to `count` stretches, each with a cache no longer than it needs: of many ECGs at a time the
-    cache is larger than the weights, and reading its unwritten end is what costs."""
-    edges = sorted({1 + (frames - 1) * i // count for i in range(count + 1)})
+def _stretches(start: int, frames: int, count: int = 4) -> list[tuple[int, int]]:
+    """Frames from `start` on in up to `count` stretches, each with a cache no longer than it needs: of many ECGs at a
+    time the cache is larger than the weights, and reading its unwritten end is what costs."""
+    edges = sorted({start + (frames - start) * i // count for i in range(count + 1)})
     return list(zip(edges, edges[1:]))
 
 
