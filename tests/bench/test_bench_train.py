@@ -21,16 +21,16 @@ ONE = ["run.mesh_data=1"]
 def test_rows_of_what_is_varied(capsys, tmp_path):
     sets = [word for text in TINY + ONE for word in ("--set", text)]
     argv = ["bench", "train", "--config", "configs/generator_debug.py", *sets, "--seconds", "0.01"]
-    argv += ["--vary", "run.batch=4,16", "--json", str(tmp_path / "out" / "t.json")]
+    argv += ["--vary", "run.batch=4", "--json", str(tmp_path / "out" / "t.json")]
     assert cli.main(argv) == 0
     rows = json.loads((tmp_path / "out" / "t.json").read_text())["rows"]
-    assert [r["config"] for r in rows] == ["as it is", "run.batch=4", "run.batch=16"]
-    assert [r["batch"] for r in rows] == [8, 4, 16] and "share_of_peak" in capsys.readouterr().out
+    assert [r["config"] for r in rows] == ["as it is", "run.batch=4"]
+    assert [r["batch"] for r in rows] == [8, 4] and "share_of_peak" in capsys.readouterr().out
     for row in rows:
         assert row["examples_per_s"] == pytest.approx(row["batch"] / row["step_s"])
         assert 0 < row["share_of_peak"] and row["memory_MB"] > 10
     work = [r["GFLOP_per_step"] for r in rows]
-    assert work[1] < work[0] < work[2] < 4.2 * work[1]
+    assert 1.9 * work[1] < work[0] < 2.1 * work[1]
 
 
 def test_what_remat_computes_again_is_no_more_work(config_of):

@@ -31,7 +31,7 @@ TINY = {
         "spectral=0.1",
     ),
     "unet": (),
-    "two_lead": ("cycle=0", "style_reconstruction=0", "model.widths=(8,16)", "crop=200"),
+    "two_lead": ("cycle=0", "style_reconstruction=0", "diversity=0", "model.widths=(8,16)", "crop=200"),
     "classifier": (),
     "clip": ("model.vocab=40", "crop=128"),
     "wav2vec": (),
