@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ttecg.train import sharding
-from ttecg.train.config import load_config
+from ttecg.train.config import load_config, open_workdir
 from ttecg.train.loop import RunConfig
 from ttecg.train.objective import Objective, batch_shapes, objective_of, program, random_batch
 from ttecg.train.text_tokenizer import TextTokenizerTraining
@@ -132,3 +132,10 @@ def test_what_lies_where():
     if os.environ.get("TTECG_WRITE_GOLDEN") == "1":
         GOLDEN.write_text("\n".join(lines) + "\n")
     assert lines == GOLDEN.read_text().splitlines()
+
+
+def test_a_run_that_does_not_fit_the_devices_leaves_nothing(config_of, tmp_path):
+    for change in ("run.mesh_data=16", "run.batch=12"):
+        with pytest.raises(ValueError, match="16 x 1 needs|cannot be split"):
+            open_workdir(tmp_path / "run", config_of("unet_debug", change), False)
+    assert not (tmp_path / "run").exists()

@@ -18,6 +18,11 @@ class Inner:
 @dataclasses.dataclass(frozen=True)
 class Run:
     steps: int = 3
+    batch: int = 8
+    accumulate: int = 1
+    mesh_data: int = 1
+    mesh_model: int = 1
+    attention: str = "xla"
 
 
 @dataclasses.dataclass(frozen=True)

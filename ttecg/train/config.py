@@ -10,7 +10,7 @@ import runpy
 import types
 import typing
 
-from ttecg.train import distributed
+from ttecg.train import distributed, sharding
 
 
 def load_config(path):
@@ -114,9 +114,11 @@ def open_workdir(workdir, config, resume: bool) -> pathlib.Path:
     """Makes the work directory and writes config.json, or checks that a resumed run is the same run.
 
     Everything but `run` must be as it was; ValueError names the field that is not, or says what to do with a
-    directory that exists, or that not all processes see.
+    directory that exists, or that not all processes see, or that the run does not fit the devices there are.
     """
     workdir = pathlib.Path(workdir)
+    if hasattr(config, "run"):
+        sharding.check_run(config.run, sharding.make_mesh(config.run.mesh_data, config.run.mesh_model))
     distributed.by_main(lambda: _open_workdir(workdir, config, resume))
     if not (workdir / "config.json").is_file():
         raise ValueError(f"{workdir} is not on a disk that all processes see; give another --workdir")

@@ -125,15 +125,7 @@ class Program:
 def program(objective: Objective, run, mesh) -> Program:
     """The step that `train` runs, jitted for a mesh. ValueError where the batch cannot be split over it, and for cuDNN
     without a GPU."""
-    if run.attention == "cudnn" and jax.default_backend() != "gpu":
-        raise ValueError("run.attention='cudnn' needs an NVIDIA GPU; leave it 'xla' here")
-    pieces = mesh.shape["data"] * run.accumulate
-    if run.batch % pieces:
-        raise ValueError(
-            f"run.batch={run.batch} cannot be split over {mesh.shape['data']} devices"
-            + (f" x {run.accumulate} parts (run.accumulate)" if run.accumulate > 1 else "")
-            + "; choose a multiple"
-        )
+    sharding.check_run(run, mesh)
     init = functools.partial(init_state, objective.functional, objective.optimizer.create(run.steps))
     shapes = jax.eval_shape(init, jax.random.key(run.seed))
     layout = sharding.shardings(shapes, mesh, objective.rules, run.fully_sharded)

@@ -41,6 +41,18 @@ def make_mesh(data: int = 0, model: int = 1) -> jax.sharding.Mesh:
     return jax.make_mesh((data, model), ("data", "model"), axis_types=(AxisType.Auto,) * 2, devices=devices)
 
 
+def check_run(run, mesh):
+    """ValueError where a run's batch cannot be split over the mesh, and for cuDNN without a GPU."""
+    if run.attention == "cudnn" and jax.default_backend() != "gpu":
+        raise ValueError("run.attention='cudnn' needs an NVIDIA GPU; leave it 'xla' here")
+    if run.batch % (mesh.shape["data"] * run.accumulate):
+        raise ValueError(
+            f"run.batch={run.batch} cannot be split over {mesh.shape['data']} devices"
+            + (f" x {run.accumulate} parts (run.accumulate)" if run.accumulate > 1 else "")
+            + "; choose a multiple"
+        )
+
+
 def spec(name: str, shape: tuple[int, ...], rules: Rules) -> P:
     """The PartitionSpec of one parameter. Scalars are replicated. ValueError if no rule matches."""
     if not shape:
