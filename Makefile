@@ -8,8 +8,9 @@ SHELL := /bin/sh
 PYTHON ?= python3.11 python3.12 python3.13 python3
 BIN := .venv/bin
 STAMP := .venv/ttecg-is-set-up
-# pytest workers: XLA is itself multithreaded, so more than a few only compete
-WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); [ $$n -gt 4 ] && n=4; echo $$n)
+# pytest workers: one more than processors, since tests wait for processes that they start; at most 4, since XLA is itself
+# multithreaded and more only compete
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); n=$$((n + 1)); [ $$n -gt 4 ] && n=4; echo $$n)
 
 .PHONY: setup demo test lint clean
 
