@@ -147,6 +147,36 @@ def test_bad_ending_or_failure_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("layout", "count"), [("3x4", 13), ("12x1", 12)])
+def test_a4_is_true_to_scale_and_every_sheet_alike(layout, count):
+    low, tall = (plot.plot_a4(make(height=h), "Page 7", ("a", "b"), "c", layout) for h in (0.2, 3.0))
+    np.testing.assert_allclose(low.get_size_inches() * 25.4, plot.A4)
+    assert len(traces(low)) == count
+    rhythm = traces(tall)[-1] if layout == "3x4" else traces(tall)[1]  # lead II, R of 3 mV
+    assert np.ptp(rhythm[:, 0]) == pytest.approx(250, abs=0.2) and rhythm[:, 0].max() < plot.A4[0] - 10
+    assert np.ptp(rhythm[:, 1]) == pytest.approx(30, abs=0.2)
+    for a, b in zip(traces(low), traces(tall), strict=True):
+        assert np.median(a[:, 1]) == pytest.approx(np.median(b[:, 1]), abs=0.1)
+    assert texts(low) == texts(tall) and texts(low)[-4:] == ["Page 7", "a", "b", "c"]
+    assert "made-up" not in " ".join(texts(low))
+    with pytest.raises(ValueError, match="crop it to 10.4 s or less"):
+        plot.plot_a4(make(11))
+    with pytest.raises(ValueError, match="3x4, 12x1"):
+        plot.plot_a4(make(), layout="6x2")
+
+
+def test_pages_are_one_file_the_same_bytes_or_none(tmp_path):
+    for name in ("a", "b"):
+        plot.save_pages((plot.plot_a4(make(3.0), f"Page {i}") for i in range(3)), tmp_path / f"{name}.pdf")
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+    assert (tmp_path / "a.pdf").read_bytes().count(b"/Type /Page ") == 3
+    with pytest.raises(ZeroDivisionError):
+        plot.save_pages((plot.plot_a4(make(3.0), str(1 / (1 - i))) for i in range(3)), tmp_path / "c.pdf")
+    with pytest.raises(ValueError, match="ends in .pdf"):
+        plot.save_pages([], tmp_path / "c.png")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pdf", "b.pdf"]
+
+
 def test_overlay(tmp_path):
     ecg = make()
     rebuilt = ecg.select(reversed(LEADS))

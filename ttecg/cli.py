@@ -61,6 +61,11 @@ VERBS = {
     ),
     "evaluate quality": ("generation", "EvaluateQuality", "score the noise detectors at known noise"),
     "evaluate privacy": ("model", "EvaluatePrivacy", "say whether ECGs are copies of training records"),
+    "evaluate reader-study": (
+        "reader_study",
+        "EvaluateReaderStudy",
+        "make a sheet of recorded and generated ECGs for cardiologists, and score their answers",
+    ),
     "evaluate reconstruction": (
         "leads",
         "EvaluateReconstruction",

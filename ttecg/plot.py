@@ -1,6 +1,7 @@
 """Pictures of ECGs: on ECG paper as a cardiologist reads them, and original against reconstruction.
 
     plot_ecg(ecg, "ecg.pdf")              # 25 mm/s, 10 mm/mV, true to scale when printed at 100 %
+    save_pages((plot_a4(e, title=f"Page {n}") for n, e in enumerate(ecgs, 1)), "ecgs.pdf")
     overlay(original, rebuilt, "tokenizer.png")
 
 Drawing goes through matplotlib's figure objects and never through pyplot: no screen is needed, threads do not
@@ -13,10 +14,12 @@ import pathlib
 import textwrap
 import threading
 import uuid
+from collections.abc import Iterable
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
@@ -27,6 +30,8 @@ from ttecg.ecg import ECG, LEADS
 MM_PER_SECOND, MM_PER_MV = 25.0, 10.0
 LAYOUTS = ("3x4", "12x1")
 LONGEST = 120.0  # seconds on one sheet
+A4 = (297.0, 210.0)  # mm, landscape
+_A4_GRID = (11.0, 10.0, 286.0, 190.0)  # mm: left, bottom, right, top
 _MARGIN, _HEADER, _NARROWEST = 5.0, 25.0, 160.0  # mm
 _LEAD_IN = 10.0  # mm of every row before the trace starts; the calibration pulse stands there
 _ROW, _UP, _DOWN = 25.0, (15.0, 20.0), (10.0, 25.0)  # mm: least height of a row, reach above and below
@@ -63,7 +68,7 @@ def plot_ecg(ecg: ECG, path=None, layout: str = "3x4", dpi: float = 127) -> Figu
     width = max(_NARROWEST, 2 * _MARGIN + _LEAD_IN + ecg.duration * MM_PER_SECOND)
     height = _MARGIN + sum(row.height for row in rows) + _HEADER
     width, height = (5 * np.ceil(side / 5) for side in (width, height))
-    figure, axes = _sheet(width, height)
+    figure, axes = _sheet(width, height, (0, 0, width, height - 20))
     top = height - _HEADER
     for row in rows:
         row.draw(axes, top)
@@ -71,6 +76,36 @@ def plot_ecg(ecg: ECG, path=None, layout: str = "3x4", dpi: float = 127) -> Figu
     _write_header(axes, ecg, width, height)
     if path is not None:
         save(figure, path, dpi)
+    return figure
+
+
+def plot_a4(ecg: ECG, title: str = "", lines=(), footer: str = "", layout: str = "3x4") -> Figure:
+    """The ECG on a landscape sheet of A4 at 25 mm/s and 10 mm/mV, every sheet alike: rows of one height, so what
+    reaches further runs into the next row, and of words only a title, up to three lines below it, and a footer.
+
+    layout: see `plot_ecg`. ValueError: unknown layout; longer than the sheet is wide."""
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout {layout!r} is not one of {', '.join(LAYOUTS)}")
+    left, bottom, right, top = _A4_GRID
+    start = left + _MARGIN
+    seconds = (right - start - _LEAD_IN) / MM_PER_SECOND
+    if not 2 <= len(ecg.signal) <= seconds * ecg.rate:
+        raise ValueError(
+            f"{ecg.duration:g} s cannot be drawn on A4 at 25 mm/s; crop it to {seconds:g} s or less"
+        )
+    rows = [_Row(ecg, parts) for parts in _rows(ecg, layout)]
+    pitch = min(
+        45, (top - bottom - 25) // max(1, len(rows) - 1)
+    )  # whole mm: baselines lie on lines of the grid
+    first = top - round(0.55 * (top - bottom - pitch * (len(rows) - 1)))
+    figure, axes = _sheet(*A4, _A4_GRID)
+    for number, row in enumerate(rows):
+        row.draw(axes, first - pitch * number + row.up, start, min(11, 0.45 * pitch))
+    style = {"family": _FONT, "color": _INK, "va": "center", "parse_math": False}
+    axes.text(left, A4[1] - 5, _drawable(title), fontsize=11, weight="bold", **style)
+    for number, line in enumerate(lines):
+        axes.text(left, A4[1] - 10 - 4 * number, _drawable(line), fontsize=8, **style)
+    axes.text(left, bottom / 2, _drawable(footer), fontsize=7, **style)
     return figure
 
 
@@ -122,6 +157,26 @@ def save(figure: Figure, path, dpi: float) -> None:
         scratch.unlink(missing_ok=True)
 
 
+def save_pages(figures: Iterable[Figure], path) -> None:
+    """Writes figures, drawn as they come, as the pages of one .pdf, whole or not at all, without dates in it."""
+    path = pathlib.Path(path)
+    if path.suffix.lower() != ".pdf":
+        raise ValueError(f"{path}: pages go into a file that ends in .pdf")
+    scratch = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.pdf")
+    pages = PdfPages(scratch, metadata=_METADATA[".pdf"])
+    try:
+        try:
+            for figure in figures:
+                with _LOCK, matplotlib.rc_context(_SAVING):
+                    pages.savefig(figure)
+        finally:
+            with _LOCK, matplotlib.rc_context(_SAVING):  # fonts are written now
+                pages.close()
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 def _ending(path) -> str:
     ending = pathlib.Path(path).suffix.lower()
     if ending not in _METADATA:
@@ -159,41 +214,44 @@ class _Row:
         )
         self.height = max(_ROW, self.up + down)
 
-    def draw(self, axes: Axes, top: float) -> None:
+    def draw(self, axes: Axes, top: float, left: float = _MARGIN, label: float = 11.0) -> None:
+        """label: height of the leads' names over the baseline."""
         base = top - self.up
-        x0 = _MARGIN + _LEAD_IN
-        pulse = np.array([(0, 0), (2, 0), (2, 10), (7, 10), (7, 0), (9, 0)]) + (_MARGIN, base)
+        x0 = left + _LEAD_IN
+        pulse = np.array([(0, 0), (2, 0), (2, 10), (7, 10), (7, 0), (9, 0)]) + (left, base)
         axes.plot(*pulse.T, color=_INK, linewidth=0.8, solid_joinstyle="miter")
         for number, (lead, first, y) in enumerate(self.pieces):
             x = x0 + (first + np.arange(len(y))) / self.rate * MM_PER_SECOND
             axes.plot(x, base + y, color=_INK, linewidth=0.8, solid_joinstyle="round")
             if number:
-                axes.plot([x[0], x[0]], [base + 9, base + 12.5], color=_INK, linewidth=0.8)
+                axes.plot([x[0], x[0]], [base + label - 2, base + label + 1.5], color=_INK, linewidth=0.8)
             axes.text(
                 x[0] + 1,
-                base + 11,
+                base + label,
                 lead,
                 fontsize=9,
                 weight="bold",
                 family=_FONT,
                 color=_INK,
                 va="center",
+                zorder=1.5,  # over the grid, under the trace
                 bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
             )
 
 
-def _sheet(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of width x height mm whose axes cover it in mm, with the grid of ECG paper."""
+def _sheet(width: float, height: float, grid) -> tuple[Figure, Axes]:
+    """A figure of width x height mm whose axes cover it in mm; grid: left, bottom, right, top of that of ECG paper."""
     figure = Figure(figsize=(width / 25.4, height / 25.4), facecolor=_PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
-    bottom, top = 0, height - 20
+    left, bottom, right, top = grid
     for step, colour, thickness in ((1, _THIN, 0.3), (5, _THICK, 0.5)):
-        upright = [((x, bottom), (x, top)) for x in np.arange(0, width + 0.5, step)]
-        level = [((0, y), (width, y)) for y in np.arange(bottom, top + 0.5, step)]
+        upright = [((x, bottom), (x, top)) for x in np.arange(left, right + 0.5, step)]
+        level = [((left, y), (right, y)) for y in np.arange(bottom, top + 0.5, step)]
         axes.add_collection(
-            LineCollection(upright + level, colors=colour, linewidths=thickness, snap=True), autolim=False
+            LineCollection(upright + level, colors=colour, linewidths=thickness, snap=True, zorder=1),
+            autolim=False,
         )
     return figure, axes
 

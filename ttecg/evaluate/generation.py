@@ -44,7 +44,7 @@ def evaluate(
     one of an equal text. edits: pairs for each changed phrase (0: none; without a model none).
     ValueError: no reports, too few records, a bundle of another kind."""
     eyes = open_eyes(vectors, classifier, clip)
-    maker = None if generated else _maker(model)
+    maker = None if generated else maker_of(model)
     records = with_reports(open_dataset(data, split), num)
     real = look(records, eyes, len(records), "recorded", _SHOWN)
     if maker:
@@ -113,7 +113,8 @@ def open_eyes(vectors, classifier, clip) -> Eyes:
     return Eyes({name: load(name) for name in vectors}, load(classifier), load(clip))
 
 
-def _maker(model):
+def maker_of(model):
+    """A text-to-ECG bundle by its name or folder. ValueError for a model of another kind."""
     from ttecg.loading import load
 
     found = load(model)
