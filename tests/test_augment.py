@@ -80,7 +80,7 @@ def reasons(index: int) -> list[str]:
 
 def put_fakes(monkeypatch, stop=None) -> Maker:
     maker = Maker(stop)
-    monkeypatch.setattr("ttecg.loading.load", lambda name: maker)
+    monkeypatch.setattr("ttecg.generate.load", lambda name: maker)
     monkeypatch.setattr("ttecg.encoders.load", lambda name: Judge())
     monkeypatch.setattr("ttecg.quality.load", lambda name: Detector())
     monkeypatch.setattr("ttecg.runtime.keep_compiled_programs", lambda: None)

@@ -65,7 +65,7 @@ class FakeBundle:
 @pytest.fixture
 def bundle(monkeypatch, tmp_path):
     fake = FakeBundle()
-    monkeypatch.setattr(ttecg, "load", lambda name: fake, raising=False)
+    monkeypatch.setattr("ttecg.generate.load", lambda name: fake)
     monkeypatch.setattr("ttecg.runtime.keep_compiled_programs", lambda: None)
     monkeypatch.chdir(tmp_path)
     return fake

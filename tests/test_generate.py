@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import ttecg
+from ttecg import cli
 from ttecg.data.prompt import Prompt
 from ttecg.ecg import LEADS, einthoven_residual
 from ttecg.generate import RATE
@@ -120,3 +121,10 @@ def test_wrong_inputs_are_one_line(debug_model, wrong, said):
 
 def test_what_ships_or_lies_in_a_folder_is_loaded(debug_bundle):
     assert ttecg.load(str(debug_bundle)).hash == ttecg.load(debug_bundle).hash
+
+
+@pytest.mark.parametrize("model", ["unet", "two-lead", "quality"])
+def test_a_model_of_another_kind_is_refused(tmp_path, capsys, model):
+    assert cli.main(["generate", "sinus rhythm", "--model", model, "--out", str(tmp_path / "out")]) == 2
+    assert f"{model} makes no ECGs from reports" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

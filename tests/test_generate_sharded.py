@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import wfdb
 
-import ttecg
 from ttecg import cli, generate_sharded
 from ttecg.data.dataset import open_dataset
 from ttecg.data.reports import canonical
@@ -60,7 +59,7 @@ def maker(monkeypatch, tmp_path):
 
     def put(stop=None) -> Maker:
         fake = Maker(stop)
-        monkeypatch.setattr(ttecg, "load", lambda name: fake)
+        monkeypatch.setattr("ttecg.generate.load", lambda name: fake)
         return fake
 
     put()

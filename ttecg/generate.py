@@ -233,5 +233,10 @@ def _plan(rr: Sequence[float], duration: float) -> np.ndarray:
 
 
 def load(name="demo") -> TextToECG:
-    """A bundle by the name of one that ships, or by its directory."""
-    return TextToECG(bundle.resolve(name))
+    """A bundle by the name of one that ships, or by its directory; ValueError for a model of another kind."""
+    path = bundle.resolve(name)
+    if kind := bundle.kind_of(path):
+        raise ValueError(
+            f"{name} makes no ECGs from reports (it is of kind {kind!r}); give a text-to-ECG bundle such as demo"
+        )
+    return TextToECG(path)

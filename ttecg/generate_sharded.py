@@ -58,8 +58,9 @@ def generate_sharded(order: Order, out, *, batch: int = 0, processes: int = 1) -
 def _plan(order: Order) -> tuple[dict, object]:
     """What decides on the files, but for the batch, and the model, loaded. ValueError for settings it cannot take."""
     import ttecg
+    from ttecg.generate import load
 
-    model = ttecg.load(order.model).with_decoder(order.decoder)
+    model = load(order.model).with_decoder(order.decoder)
     model.sampling(**order.sampling)
     model.beat_plan(order.rr)
     settings = {

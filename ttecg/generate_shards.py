@@ -79,11 +79,11 @@ _worker: dict = {}  # what `start` gave this process
 
 def start(work: Work, model, progress):
     """Gives this process its work, and the model where it has none yet; progress is called with numbers of ECGs."""
-    import ttecg
+    from ttecg.generate import load
     from ttecg.runtime import keep_compiled_programs
 
     keep_compiled_programs()
-    model = model or ttecg.load(work.order.model).with_decoder(work.order.decoder)
+    model = model or load(work.order.model).with_decoder(work.order.decoder)
     _worker.update(work=work, model=model, progress=progress or (lambda count: None))
 
 

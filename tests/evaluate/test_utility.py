@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import types
 
 import numpy as np
 import pytest
@@ -61,7 +60,7 @@ class Fake:
 @pytest.fixture
 def fake(monkeypatch):
     made = Fake()
-    monkeypatch.setattr(utility, "_maker", lambda model: made)
+    monkeypatch.setattr(utility.generate, "load", lambda model: made)
     return made
 
 
@@ -336,7 +335,7 @@ def test_wrong_arguments_get_one_line(data, tmp_path, capsys):
         assert said in lines[-1], lines
 
 
-def test_a_model_of_another_kind_is_refused(monkeypatch):
-    monkeypatch.setattr("ttecg.loading.load", lambda name: types.SimpleNamespace(name=name))
+def test_a_model_of_another_kind_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match="unet makes no ECGs from reports"):
-        utility._maker("unet")
+        evaluate(data, tmp_path / "o", model="unet")
+    assert not (tmp_path / "o").exists()

@@ -126,11 +126,11 @@ class Generate:
         from ttecg.export import check_out, write_generated
 
         check_out(self.out)
-        import ttecg
+        from ttecg.generate import load
         from ttecg.runtime import keep_compiled_programs
 
         keep_compiled_programs()
-        model = ttecg.load(self.model).with_decoder(self.decoder)
+        model = load(self.model).with_decoder(self.decoder)
         ecgs = self._generate(model, Request(report, self.age, sex, self.heart_rate, "ecg"), rr)
         written = write_generated(ecgs, self.out, self._picture)
         self._tell([(origin.name, origin.prompt) for origin in written[:_SHOWN]], len(written))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ttecg import encoders
+from ttecg import encoders, generate
 from ttecg.data.dataset import open_dataset
 from ttecg.data.prompt import Prompt
 from ttecg.data.reports import canonical
@@ -44,7 +44,7 @@ def evaluate(
     one of an equal text. edits: pairs for each changed phrase (0: none; without a model none).
     ValueError: no reports, too few records, a bundle of another kind."""
     eyes = open_eyes(vectors, classifier, clip)
-    maker = None if generated else maker_of(model)
+    maker = None if generated else generate.load(model)
     records = with_reports(open_dataset(data, split), num)
     real = look(records, eyes, len(records), "recorded", _SHOWN)
     if maker:
@@ -111,16 +111,6 @@ def open_eyes(vectors, classifier, clip) -> Eyes:
     if load(clip).kind != "clip":
         raise ValueError(f"{clip} is a {load(clip).kind} model; a clip pair is needed")
     return Eyes({name: load(name) for name in vectors}, load(classifier), load(clip))
-
-
-def maker_of(model):
-    """A text-to-ECG bundle by its name or folder. ValueError for a model of another kind."""
-    from ttecg.loading import load
-
-    found = load(model)
-    if not hasattr(found, "generate_many"):
-        raise ValueError(f"{model} makes no ECGs from reports; give a text-to-ECG bundle such as demo")
-    return found
 
 
 def with_reports(records, num: int = 0):

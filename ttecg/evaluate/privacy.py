@@ -24,7 +24,7 @@ from ttecg.ecg import ECG, INDEPENDENT
 from ttecg.evaluate.generation import prompt_of
 from ttecg.evaluate.privacy_judge import FLOOR, PLANTED, RATE, Group, joined, judge, verdict
 from ttecg.evaluate.privacy_report import publish
-from ttecg.loading import load
+from ttecg.generate import load
 
 LEADS = ("II", "V2")
 GENERATED = "generated"
@@ -44,7 +44,7 @@ def evaluate(
     the reports should be neither those of the training nor those of the held-out records, or evenly of both.
     encoder: see `ttecg.encoders.load`; without one ("") what needs it is left out.
     ValueError: fewer than eight records on a side, a patient on both, ECGs too short for the model, no reports."""
-    generator, eyes = _generator(model), encoders.load(encoder) if encoder else None
+    generator, eyes = load(model), encoders.load(encoder) if encoder else None
     look = functools.partial(collect, tokenizer=generator.tokenizer, eyes=eyes)
     training, held_out = open_dataset(data, "train"), open_dataset(data, split)
     source = None if not generated else recordings(generated)
@@ -72,13 +72,6 @@ def evaluate(
         "broken": {name: int(group.broken.sum()) for name, group in made.items()},
     }  # fmt: skip
     return publish(about, found, verdict(found), out)
-
-
-def _generator(model):
-    found = load(model)
-    if not hasattr(found, "generate_many"):
-        raise ValueError(f"{model} makes no ECGs from reports; give a text-to-ECG bundle such as demo")
-    return found
 
 
 def _check(known: Group, people: Group, data) -> None:

@@ -21,11 +21,11 @@ from ttecg.data.reports import NOTHING, canonical
 from ttecg.data.staged import staged_folder
 from ttecg.data.statements import ARRHYTHMIA, CLASSES, targets
 from ttecg.ecg import ECG, LEADS, to_eight, to_twelve
-from ttecg.evaluate.generation import maker_of, prompt_of, with_reports
+from ttecg.evaluate.generation import prompt_of, with_reports
 from ttecg.evaluate.reader_study_answers import GENERATED, KEY, RECORDED, form_columns
 from ttecg.evaluate.reader_study_pages import FIRST, draw
 from ttecg.export import check_out
-from ttecg.generate import RATE
+from ttecg.generate import RATE, load
 from ttecg.models.tokenizer import TokenizerConfig
 from ttecg.plot import save_pages
 from ttecg.train.tokenizer import prepare_signal
@@ -62,7 +62,7 @@ def make(model, data, out, split=HELD_OUT, num=40, seed=0, layout="3x4", text="p
     "report" as it was typed, or "none". ValueError: too few held-out pairs, no reports, a model of another kind."""
     check_out(out)
     check_held_out(data, split)
-    maker, records = maker_of(model), open_dataset(data, split)
+    maker, records = load(model), open_dataset(data, split)
     rng = np.random.default_rng(seed)
     config = maker.tokenizer.config
     found = pairs(candidates(records, config.samples / config.rate), rng)

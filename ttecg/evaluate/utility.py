@@ -23,6 +23,7 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+from ttecg import generate
 from ttecg.data.dataset import describe
 from ttecg.data.statements import label_names
 from ttecg.evaluate import auroc
@@ -89,7 +90,7 @@ def evaluate(
     names = label_names(labels)
     recipe = dataclasses.replace(recipe or study_recipe(), labels=tuple(labels), sources=())
     recipe = dataclasses.replace(recipe, model=recipe.network)
-    maker = None if generated else _maker(model)
+    maker = None if generated else generate.load(model)
     check_splits(data)
     out = pathlib.Path(out)
     origin = {"generated": str(generated)} if generated else {"model": maker.hash}
@@ -118,15 +119,6 @@ def evaluate(
     }  # fmt: skip
     sizes = {row.name: len(row.train) for row in rows}
     return publish(out, about, areas, {row.name: row.base for row in rows}, sizes, names)
-
-
-def _maker(model):
-    from ttecg.loading import load
-
-    found = load(model)
-    if not hasattr(found, "generate_many"):
-        raise ValueError(f"{model} makes no ECGs from reports; give a text-to-ECG bundle such as demo")
-    return found
 
 
 def check_seeds(seeds):
