@@ -55,10 +55,7 @@ class Tools:
     def judge(self):
         from ttecg import encoders
 
-        found = encoders.load(self.classifier)
-        if found.kind != "classifier":
-            raise ValueError(f"{self.classifier} is a {found.kind} model; a classifier is needed")
-        return found
+        return encoders.of_kind(encoders.load(self.classifier), "classifier")
 
     @functools.cached_property
     def detector(self):

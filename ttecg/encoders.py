@@ -175,6 +175,13 @@ def load(name) -> Encoder:
     return cls(stored["name"], config, functional, *arrays, *_extra(cls, path, stored))
 
 
+def of_kind(encoder: Encoder, kind: str) -> Encoder:
+    """The encoder; ValueError where it is of another kind."""
+    if encoder.kind != kind:
+        raise ValueError(f"{encoder.name} is of kind {encoder.kind!r}; one of kind {kind!r} is needed")
+    return encoder
+
+
 def _of_workdir(path: pathlib.Path) -> Encoder:
     task = bundle.task_of(path)
     if task not in _TASKS:

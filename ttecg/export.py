@@ -88,13 +88,18 @@ def origin_of(request, ecg: ECG, drawn: tuple[int, int], rr, sampling: dict, mod
 
 
 def check_out(out) -> pathlib.Path:
-    """`out` as a path, if a folder can be made there; ValueError where something is in the way."""
+    """`out` as a path, if a new folder can be made there; ValueError where something is in the way."""
+    out = check_folder(out)
+    if out.is_dir() and any(out.iterdir()):
+        raise ValueError(f"--out {out} is not empty; give a new folder")
+    return out
+
+
+def check_folder(out) -> pathlib.Path:
+    """`out` as a path, if it is a folder to write into or one can be made there; ValueError where not."""
     out = pathlib.Path(out)
-    if out.is_dir():
-        if any(out.iterdir()):
-            raise ValueError(f"--out {out} is not empty; give a new folder")
-    elif out.exists() or out.is_symlink():
-        raise ValueError(f"--out {out} is a file; give a new folder")
+    if not out.is_dir() and (out.exists() or out.is_symlink()):
+        raise ValueError(f"--out {out} is a file; give a folder")
     there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"--out {out}: cannot write in {there}")

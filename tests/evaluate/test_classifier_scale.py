@@ -100,6 +100,7 @@ def test_wrong_configs_get_one_line(data, config, tmp_path, capsys):
         "must set `config`": CONFIG.replace("grid =", "other ="),
         "depth, width, kernel": CONFIG.replace('"width": (8,), ', ""),
         "different values": CONFIG.replace("(3, 5)", "(3, 3)"),
+        "at least one": CONFIG.replace("(3, 5)", "3"),
         "widths must be multiples of 8": CONFIG.replace('"width": (8,)', '"width": (9,)'),
     }
     words = ["evaluate", "classifier-scale", "--config", str(config), "--data", str(data)]

@@ -122,6 +122,13 @@ def test_wrong_input_is_one_line(reported_set, tmp_path, capsys, debug_bundle, m
         "is not a prepared set": ["evaluate", "generation", "--data", str(tmp_path)],
         "there is no such folder": [*base, "--generated", str(tmp_path / "none")],
         "must be 0 or more": [*base, "--num", "-1"],
+        "--edits -1": [*base, "--edits", "-1"],
+        "--seed -1": [*base, "--seed", "-1"],
+        "is a file": [*base, "--out", __file__],
+        "of kind 'clip'": [*base, "--classifier", "clip"],
+        "--leads is for": ["evaluate", "encoder", "--model", "classifier", "--leads", "I", *base[2:]],
+        "--data: name": ["evaluate", "encoder", "--model", "classifier", "--data"],
+        "--snrs": ["evaluate", "quality", "--snrs", "nan", *base[2:]],
         "no model": [*base, "--classifier", "nothing"],
     }
     for words, argv in cases.items():

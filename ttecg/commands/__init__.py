@@ -6,11 +6,13 @@ verb's.
 Modules here import nothing slow until a verb runs, so that `--help` and wrong arguments answer at once.
 """
 
+import pathlib
 from typing import Annotated, TypeVar
 
 import tyro
 
 _T = TypeVar("_T")
+LARGEST_SEED = 2_000_000_000  # below 2**31 with room for the rows of a table
 
 # an argument that may be left out, without "(default: None)" in its help
 Optional = Annotated[_T | None, tyro.conf.arg(help_behavior_hint="")]
@@ -21,3 +23,24 @@ Several = Annotated[tuple[_T, ...], tyro.conf.arg(help_behavior_hint="")]
 def positional(metavar: str) -> tuple:
     """Marks an argument that has no name, shown as `metavar`: `Annotated[str, *positional("RECORD")]`."""
     return tyro.conf.Positional, tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+
+
+def check_least(low: float, **values: float | None) -> None:
+    """ValueError that names the first of the arguments, by their fields, that is less than `low`."""
+    for name, value in values.items():
+        if value is not None and not value >= low:
+            raise ValueError(f"--{name.replace('_', '-')} {value:g} must be {low:g} or more")
+
+
+def check_seed(seed: int) -> None:
+    """ValueError where it is no seed."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"--seed {seed} is not between 0 and {LARGEST_SEED}")
+
+
+def check_results(out: pathlib.Path | None) -> None:
+    """ValueError where --out cannot be a folder to write results into; it may hold something."""
+    if out is not None:
+        from ttecg.export import check_folder
+
+        check_folder(out)

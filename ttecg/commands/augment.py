@@ -3,6 +3,8 @@
 import dataclasses
 import pathlib
 
+from ttecg.commands import check_least, check_results, check_seed
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Augment:
@@ -42,12 +44,10 @@ class Augment:
         from ttecg.data.dataset import describe
 
         describe(self.data)
-        if self.target_count < 0:
-            raise ValueError(f"--target-count {self.target_count} must be positive")
-        if self.processes < 1:
-            raise ValueError(f"--processes {self.processes} must be at least 1")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"--seed {self.seed} is not between 0 and {2**32 - 1}")
+        check_least(0, target_count=self.target_count)
+        check_least(1, processes=self.processes)
+        check_seed(self.seed)
+        check_results(self.out)
         from ttecg.augment import augment
         from ttecg.runtime import keep_compiled_programs
 

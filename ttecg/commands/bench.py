@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from ttecg.commands import Optional
+from ttecg.commands import Optional, check_least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,8 +81,7 @@ class BenchData:
     json: Optional[pathlib.Path] = None
 
     def run(self) -> None:
-        if self.batch < 1:
-            raise ValueError(f"--batch {self.batch}: give 1 or more")
+        check_least(1, batch=self.batch)
         if not self.seconds > 0:
             raise ValueError(f"--seconds {self.seconds:g}: give more than 0")
         from ttecg.bench.data import bench

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from ttecg.commands import Optional, Several
+from ttecg.commands import Optional, Several, check_least, check_results
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ class EvaluateClassification:
         from ttecg.data.statements import label_names
 
         label_names(self.labels)
-        if self.steps < 1:
-            raise ValueError(f"--steps {self.steps} must be at least 1")
+        check_least(1, steps=self.steps)
+        check_results(self.out)
         for path in (self.data, *self.also):
             describe(path)
         from ttecg.evaluate.classification import evaluate, study_recipe

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from typing import Annotated, Literal
 
-from ttecg.commands import Optional, Several, positional
+from ttecg.commands import Optional, Several, check_least, check_seed, positional
 from ttecg.commands.requests import check_age, check_heart_rate, check_sex
 
 _MOST = 1_000_000
@@ -41,8 +41,7 @@ class Simulate:
     def run(self) -> None:
         if not 1 <= self.num <= _MOST:
             raise ValueError(f"--num {self.num} is not between 1 and {_MOST}")
-        if self.seed < 0:
-            raise ValueError(f"--seed {self.seed} must be 0 or more")
+        check_seed(self.seed)
         if self.heart_rate is not None and not self.findings:
             raise ValueError("--heart-rate goes with --findings; drawn ones have heart rates of their own")
         check_heart_rate(self.heart_rate, "--heart-rate")
@@ -123,8 +122,7 @@ class Prepare:
         print(f"{out}: {counts} records; {about['skipped']} skipped, {about['flagged']} remarks")
 
     def _check(self) -> None:
-        if self.processes < 1:
-            raise ValueError(f"--processes {self.processes}: give 1 or more")
+        check_least(1, processes=self.processes)
         if self.table is not None and self.name != "folder":
             raise ValueError(f"--table is for `ttecg data prepare folder`; {self.name} has tables of its own")
         simulated = self.name == "simulator"

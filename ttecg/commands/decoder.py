@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from ttecg.commands import Optional
+from ttecg.commands import Optional, check_results, check_seed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,8 @@ class EvaluateDecoder:
         from ttecg.data.dataset import describe
 
         describe(self.data)
+        check_seed(self.seed)
+        check_results(self.out)
         from ttecg.evaluate.decoder import evaluate
         from ttecg.runtime import keep_compiled_programs
 

@@ -7,12 +7,11 @@ import pathlib
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from ttecg.commands import Optional, positional
+from ttecg.commands import Optional, check_least, check_seed, positional
 from ttecg.commands.requests import Request, check_age, check_heart_rate, check_report, check_sex, read_rr
 
 _SHOWN = 12
 _LARGEST_BATCH = 1024
-_LARGEST_SEED = 2_000_000_000  # below 2**31 with room for the rows of a table
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,7 +20,7 @@ class Generate:
 
     For each ECG --out gets a WFDB record (NAME.hea, NAME.dat: 500 Hz, mV), its picture on ECG paper and a
     line in manifest.jsonl. The same command with the same seed gives the same bytes. A table of reports may have
-    millions of rows: beyond 1,024 ECGs each 1,024 get a folder, and a killed run goes on with the same command.
+    millions of rows: of more than 1,000 ECGs every 1,000 get a folder, and a killed run goes on with the same command.
     """
 
     examples = (
@@ -88,20 +87,15 @@ class Generate:
             self._many(rr)
 
     def _check(self) -> None:
-        if self.num < 1:
-            raise ValueError(f"--num {self.num}: ask for at least 1 ECG")
-        if not 0 <= self.seed <= _LARGEST_SEED:
-            raise ValueError(f"--seed {self.seed} is not between 0 and {_LARGEST_SEED}")
+        check_least(1, num=self.num, processes=self.processes)
+        check_seed(self.seed)
         if self.batch is not None and not 1 <= self.batch <= _LARGEST_BATCH:
             raise ValueError(f"--batch {self.batch} is not between 1 and {_LARGEST_BATCH}")
-        if self.processes < 1:
-            raise ValueError(f"--processes {self.processes} must be at least 1")
         for name in ("temperature", "guidance"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ValueError(f"--{name} {value:g} must be 0 or more")
-        if self.top_k is not None and self.top_k < 0:
-            raise ValueError(f"--top-k {self.top_k} must be 0 (all codes) or more")
+        check_least(0, top_k=self.top_k)
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"--top-p {self.top_p:g} must be above 0 and at most 1")
         check_age(self.age, "--age")

@@ -1,9 +1,10 @@
 """`ttecg evaluate generation` and `ttecg evaluate encoder`: what generated ECGs are, and how good the judges are."""
 
 import dataclasses
+import math
 import pathlib
 
-from ttecg.commands import Optional, Several
+from ttecg.commands import Optional, Several, check_least, check_results, check_seed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,8 +46,9 @@ class EvaluateGeneration:
         from ttecg.data.dataset import describe
 
         describe(self.data)
-        if self.num < 0 or self.edits < 0:
-            raise ValueError("--num and --edits must be 0 or more")
+        check_least(0, num=self.num, edits=self.edits)
+        check_seed(self.seed)
+        check_results(self.out)
         if self.generated is not None and not self.generated.exists():
             raise FileNotFoundError(f"--generated {self.generated}: there is no such folder")
         if not self.encoders:
@@ -94,6 +96,10 @@ class EvaluateEncoder:
 
         for path in self.data:
             describe(path)
+        if not self.data:
+            raise ValueError("--data: name a prepared set at least")
+        check_seed(self.seed)
+        check_results(self.out)
         from ttecg.evaluate.encoders import evaluate
         from ttecg.runtime import keep_compiled_programs
 
@@ -126,8 +132,11 @@ class EvaluateQuality:
         from ttecg.data.dataset import describe
 
         describe(self.data)
-        if not self.snrs or self.num < 0:
-            raise ValueError("--snrs: give one at least; --num must be 0 or more")
+        if not self.snrs or not all(map(math.isfinite, self.snrs)):
+            raise ValueError("--snrs: give one number at least, in dB")
+        check_least(0, num=self.num)
+        check_seed(self.seed)
+        check_results(self.out)
         from ttecg.evaluate.quality import evaluate
         from ttecg.runtime import keep_compiled_programs
 

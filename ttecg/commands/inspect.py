@@ -9,6 +9,7 @@ from typing import Annotated
 from ttecg.commands import positional
 
 _LABELS, _REMARKS = 15, 10
+_DETECTOR = "quality"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,11 @@ class Inspect:
     # say how noisy recordings are
     quality: bool = False
     # noise detectors, by a bundle's name or folder
-    detector: str = "quality"
+    detector: str = _DETECTOR
 
     def run(self) -> None:
+        if self.detector != _DETECTOR and not self.quality:
+            raise ValueError("--detector goes with --quality; give both, or leave it out")
         scores = _scorer(self.detector) if self.quality else None
         if (self.path / "ttecg.json").is_file():
             lines = _prepared(self.path, scores)

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from ttecg.commands import Optional, Several
+from ttecg.commands import Optional, Several, check_results, check_seed
 
 
 def lead_sets(texts) -> tuple[tuple[str, ...], ...]:
@@ -40,6 +40,10 @@ class EvaluateReconstruction:
 
     def run(self) -> None:
         sets = lead_sets(self.leads)
+        if not sets:
+            raise ValueError("--leads: name a set of visible leads at least, as in I,II")
+        check_seed(self.seed)
+        check_results(self.out)
         from ttecg.evaluate.reconstruction import evaluate
         from ttecg.runtime import keep_compiled_programs
 
@@ -84,6 +88,8 @@ class AblateLeads:
 
         if self.leads and self.all:
             raise ValueError("--all takes every set of leads; leave --leads out")
+        check_seed(self.seed)
+        check_results(self.out)
         sets = lead_sets(self.leads) if self.leads else PAPER_SETS
         sets = tuple(dict.fromkeys(PAPER_SETS + ALL_SETS)) if self.all else sets
         config = None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ttecg.commands import Optional, positional
+from ttecg.commands import Optional, check_least, check_results, check_seed, positional
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,6 +115,7 @@ class EvaluateTokenizer:
     out: Optional[pathlib.Path] = None
 
     def run(self) -> None:
+        check_results(self.out)
         from ttecg.evaluate.tokenizer import evaluate
         from ttecg.runtime import keep_compiled_programs
 
@@ -172,8 +173,9 @@ class EvaluatePrivacy:
     out: Optional[pathlib.Path] = None
 
     def run(self) -> None:
-        if self.num < 1:
-            raise ValueError(f"--num {self.num}: ask for at least 1 ECG")
+        check_least(1, num=self.num)
+        check_seed(self.seed)
+        check_results(self.out)
         from ttecg.evaluate.privacy import evaluate
         from ttecg.runtime import keep_compiled_programs
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from ttecg.commands import Optional
+from ttecg.commands import Optional, check_least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,7 @@ class Plan:
         from ttecg.plan.topology import parse
         from ttecg.train.config import write_text
 
-        for name in ("records", "sample_batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: give a number from 1 up")
+        check_least(1, records=self.records, sample_batch=self.sample_batch)
         topology = parse(self.topology)
         if self.json is not None and not self.json.absolute().parent.is_dir():
             raise FileNotFoundError(f"--json {self.json}: there is no folder {self.json.parent}")

@@ -5,7 +5,7 @@ import json
 import pathlib
 from typing import Literal
 
-from ttecg.commands import Optional
+from ttecg.commands import Optional, check_results, check_seed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,6 +126,8 @@ class EvaluateTwoLead:
     out: Optional[pathlib.Path] = None
 
     def run(self) -> None:
+        check_seed(self.seed)
+        check_results(self.out)
         from ttecg.evaluate.two_lead import evaluate
         from ttecg.runtime import keep_compiled_programs
 

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from ttecg.commands import Optional
+from ttecg.commands import Optional, check_least, check_results
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ class EvaluateUtility:
 
         label_names(self.labels)
         describe(self.data)
-        if self.steps < 1:
-            raise ValueError(f"--steps {self.steps} must be at least 1")
+        check_least(1, steps=self.steps)
+        check_results(self.out)
         if self.generated is not None and not self.generated.exists():
             raise FileNotFoundError(f"--generated {self.generated}: there is no such folder")
         from ttecg.evaluate.classification import study_recipe
@@ -91,8 +91,8 @@ class EvaluateClassifierScale:
         from ttecg.data.dataset import describe
 
         describe(self.data)
-        if self.steps is not None and self.steps < 1:
-            raise ValueError(f"--steps {self.steps} must be at least 1")
+        check_least(1, steps=self.steps)
+        check_results(self.out)
         from ttecg.evaluate.classifier_scale import evaluate
         from ttecg.runtime import keep_compiled_programs
 

@@ -84,8 +84,11 @@ def read_grid(file) -> tuple[ClassifierTraining, dict]:
         raise ValueError(
             f"{file} must set `config` to a ClassifierTraining and `grid` to {{{', '.join(AXES)}}}"
         )
-    if not all(len(v) and len(set(v)) == len(v) for v in grid.values()):
-        raise ValueError(f"{file}: each of {', '.join(AXES)} in `grid` needs different values, at least one")
+    for values in grid.values():
+        if not isinstance(values, list | tuple) or not values or len(set(values)) < len(values):
+            raise ValueError(
+                f"{file}: each of {', '.join(AXES)} in `grid` needs different values, at least one"
+            )
     return base, grid
 
 

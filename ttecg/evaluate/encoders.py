@@ -22,6 +22,10 @@ def evaluate(model, data, split: str = "test", leads=(), seed: int = 0, out=None
     """data: prepared sets, joined. leads: those that a self-supervised encoder sees (none named: all). Prints, writes
     encoder.json. ValueError where nothing is labelled or reported."""
     encoder = encoders.load(model)
+    if leads and encoder.kind != "encoder":
+        raise ValueError(
+            f"--leads is for a self-supervised encoder; {encoder.name} is of kind {encoder.kind!r} and sees all eight"
+        )
     ecgs = [e for path in data for e in _read(path, split)]
     patients = [str(e.info.get("patient_id") or e.id) for e in ecgs]
     if encoder.kind == "clip":

@@ -106,11 +106,8 @@ def measure(made: Seen, real: Seen, record_M, eyes: Eyes, seed: int = 0) -> list
 def open_eyes(vectors, classifier, clip) -> Eyes:
     """The networks by name. ValueError for one of another kind."""
     load = functools.cache(encoders.load)
-    if load(classifier).kind != "classifier":
-        raise ValueError(f"{classifier} is a {load(classifier).kind} model; a classifier is needed")
-    if load(clip).kind != "clip":
-        raise ValueError(f"{clip} is a {load(clip).kind} model; a clip pair is needed")
-    return Eyes({name: load(name) for name in vectors}, load(classifier), load(clip))
+    networks = encoders.of_kind(load(classifier), "classifier"), encoders.of_kind(load(clip), "clip")
+    return Eyes({name: load(name) for name in vectors}, *networks)
 
 
 def with_reports(records, num: int = 0):
