@@ -7,6 +7,7 @@ All answer every set of visible leads. What they predict lies in the model's ban
 Axes: N records, T time, 12 or 8 leads.
 """
 
+import abc
 import dataclasses
 import functools
 import pathlib
@@ -27,14 +28,11 @@ from ttecg.train.config import from_dict
 KIND = "unet"
 SHORTEST_S = 2.0  # `data.checks` wants no less
 TRANSFORMS = {"dower": lead_maps.dower, "inverse-dower": lead_maps.inverse_dower, "kors": lead_maps.kors}
-_LONGEST, _STEP = (
-    1000,
-    50,
-)  # samples: windows have a length that is a multiple of _STEP, so that few are compiled
+_LONGEST, _STEP = 1000, 50  # samples: windows are multiples of _STEP long, so that few are compiled
 _BATCH = 32
 
 
-class Reconstructor:
+class Reconstructor(abc.ABC):
     """What `load` gives. name, hash: of the model; rate (Hz) and band (Hz): what it sees and predicts."""
 
     name: str
@@ -42,8 +40,9 @@ class Reconstructor:
     rate: float = 100.0
     band: tuple[float, float] = (0.67, 40.0)
 
+    @abc.abstractmethod
     def _answer(self, signal_BxTx12, masks_Bx12) -> np.ndarray:
-        raise NotImplementedError
+        """(B, T, 8) mV under the mask of each; what is hidden is zero in `signal`."""
 
     def predict(self, x_NxTx8, mask_12) -> np.ndarray:
         """(N, T, 8) float32 mV of N signals at the model's rate and in its band, under one mask

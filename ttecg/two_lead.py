@@ -24,16 +24,13 @@ from ttecg.train.two_lead import functional_of, net_arrays, predict
 
 KIND = "two-lead"
 SHORTEST_S = 2.5
-_STEP, _LONGEST = (
-    64,
-    1024,
-)  # samples: windows of lead I have a length that is a multiple of _STEP, up to _LONGEST
+_STEP, _LONGEST = 64, 1024  # samples: windows of lead I are multiples of _STEP long, up to _LONGEST
 _STYLE_S = 10  # seconds of lead II that the style encoder sees
 _BATCH = 8
 _QRS_S, _QRS_WIDTH_S = (
     0.1,
     0.06,
-)  # seconds: QRS lies within the first of R, and is changed as a bell of the second
+)  # seconds: QRS lies within the first of R, is changed as a bell of the second
 _GAIN = (0.5, 2.0)  # R and S waves of lead II are changed by no more
 
 
