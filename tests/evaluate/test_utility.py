@@ -11,7 +11,7 @@ from ttecg.data.prompt import Prompt
 from ttecg.data.reports import canonical
 from ttecg.data.simulated import Simulated
 from ttecg.data.write_folder import write_folder
-from ttecg.evaluate import classification, utility
+from ttecg.evaluate import study, utility
 from ttecg.evaluate.classifier_signals import Group, Recordings, split
 from ttecg.evaluate.synthetic import Joined, synthesise
 from ttecg.evaluate.utility import ON_SYNTHETIC, REAL, evaluate, plan
@@ -217,7 +217,7 @@ def test_a_folder_of_generated_ecgs(data, records, tmp_path, capsys):
 
 
 def test_the_command_takes_a_folder(data, records, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(classification, "study_recipe", lambda *_: TINY)
+    monkeypatch.setattr(study, "study_recipe", lambda *_: TINY)
     prompts, group = prompts_of(records), split(records, 0)[0]
     ecgs = [Simulated(100, rate=100.0)[i] for i in range(len(records))]
     write_folder(

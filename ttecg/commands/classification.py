@@ -50,7 +50,8 @@ class EvaluateClassification:
         check_results(self.out)
         for path in (self.data, *self.also):
             describe(path)
-        from ttecg.evaluate.classification import evaluate, study_recipe
+        from ttecg.evaluate.classification import evaluate
+        from ttecg.evaluate.study import study_recipe
         from ttecg.runtime import keep_compiled_programs
 
         keep_compiled_programs()

@@ -50,7 +50,7 @@ class EvaluateUtility:
         check_results(self.out)
         if self.generated is not None and not self.generated.exists():
             raise FileNotFoundError(f"--generated {self.generated}: there is no such folder")
-        from ttecg.evaluate.classification import study_recipe
+        from ttecg.evaluate.study import study_recipe
         from ttecg.evaluate.utility import evaluate
         from ttecg.runtime import keep_compiled_programs
 

@@ -18,6 +18,17 @@ def patient_draws(patients, draws: int = 1000, seed: int = 0) -> np.ndarray:
     return count
 
 
+def draws_of(patients, draws: int = 1000, seed: int = 0) -> np.ndarray:
+    """(1 + draws, N) weights of records: each once, then as `patient_draws` says."""
+    once = np.ones((1, len(patients)), np.uint16)
+    return np.concatenate([once, patient_draws(patients, draws, seed)])
+
+
+def scorable(target_NxL) -> np.ndarray:
+    """(L,) bool: labels that hold in some records and not in others."""
+    return (target_NxL == 1).any(0) & (target_NxL == 0).any(0)
+
+
 def weighted_auroc(score_N, target_N, weight_DxN) -> np.ndarray:
     """(D,) areas, a record counted `weight` times; NaN targets are left out, NaN comes back where one kind is missing.
     Ties count half."""

@@ -21,9 +21,7 @@ is fitted anew for each group. Areas are means over seeds, intervals are bootstr
 """
 
 import dataclasses
-import json
 import pathlib
-import time
 
 import numpy as np
 from tqdm import tqdm
@@ -32,8 +30,7 @@ from ttecg.data.dataset import describe
 from ttecg.data.statements import label_names
 from ttecg.ecg import INDEPENDENT
 from ttecg.evaluate import auroc
-from ttecg.evaluate.classification_report import results_of, scorable, show
-from ttecg.evaluate.classifier_fit import fit_and_score
+from ttecg.evaluate.classification_report import results_of, show
 from ttecg.evaluate.classifier_signals import (
     LINEAR,
     Group,
@@ -43,14 +40,20 @@ from ttecg.evaluate.classifier_signals import (
     split,
     two_lead,
 )
+from ttecg.evaluate.study import (
+    check_scorable,
+    check_seeds,
+    check_splits,
+    open_study,
+    read_lines,
+    study_recipe,
+    train,
+)
 from ttecg.models.functional import Functional
-from ttecg.models.resnet import ResNetConfig
 from ttecg.train.classifier import ClassifierTraining
-from ttecg.train.config import to_dict, write_text
-from ttecg.train.loop import RunConfig
+from ttecg.train.config import to_dict
 
 BASE, REAL = "I, II", "eight real leads"
-_LINES, _STUDY = "results.jsonl", "study.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,21 +83,16 @@ def evaluate(
     names, rows = label_names(labels), _rows(models, two_lead_model)
     recipe = dataclasses.replace(recipe or study_recipe(), labels=tuple(labels), sources=())
     recipe = dataclasses.replace(recipe, model=recipe.network)
-    _check(data, out, seeds, cross_validate, also)
+    _check(data, seeds, cross_validate, also)
     out = pathlib.Path(out)
-    _open_study(out, recipe, cross_validate)
+    open_study(out, {"cross_validate": cross_validate, "recipe": to_dict(recipe)})
     records = Recordings(out / "signals", data, also, names, recipe.model)
     groups = split(records, cross_validate, data)
     tested = np.concatenate([g.test for g in groups])
-    if not scorable(records.target[tested]).any():
-        raise ValueError(
-            f"{data}: no label of {', '.join(labels)} both holds and does not among the records tested"
-        )
+    check_scorable(data, records.target[tested], labels)
     lines = _train_all(out, records, groups, rows, seeds, recipe)
     scores = {row.name: _scores(lines, row, groups, seeds) for row in rows}
-    weights = np.concatenate(
-        [np.ones((1, len(tested)), np.uint16), auroc.patient_draws(records.patient[tested])]
-    )
+    weights = auroc.draws_of(records.patient[tested])
     areas = {name: auroc.label_areas(s, records.target[tested], weights) for name, s in scores.items()}
     table = results_of(areas, names, labels, BASE)
     about = {
@@ -112,12 +110,6 @@ def evaluate(
     }
     show(out, about, table, labels, names)
     return table
-
-
-def study_recipe(shape_only: bool = False, steps: int = 400) -> ClassifierTraining:
-    """What every network is trained with."""
-    model, run = ResNetConfig(amplitude=not shape_only), RunConfig(steps=steps, batch=32, ema=0.99)
-    return ClassifierTraining(model=model, run=run)
 
 
 def _rows(models, two_lead_model: str) -> list[Row]:
@@ -140,88 +132,46 @@ def _rows(models, two_lead_model: str) -> list[Row]:
     return rows
 
 
-def _check(data, out, seeds, cross_validate: int, also):
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise ValueError(
-            f"--seeds {' '.join(map(str, seeds))}: give different whole numbers from 0 up, as in 0 1 2"
-        )
+def _check(data, seeds, cross_validate: int, also):
+    check_seeds(seeds)
     if cross_validate < 0 or cross_validate == 1:
         raise ValueError(f"--cross-validate {cross_validate}: give 2 or more groups, or 0 for the test split")
-    if pathlib.Path(out).is_file():
-        raise ValueError(f"--out {out} is a file; give a folder")
     for path in also:
         if not describe(path)["records"].get("train"):
             raise ValueError(f"--also {path}: has no records in a train split")
-    there = describe(data)["records"]
-    for part in () if cross_validate else ("train", "test"):
-        if not there.get(part):
-            raise ValueError(
-                f"{data}: has no records in a {part} split; --cross-validate 5 needs folds alone"
-            )
-
-
-def _open_study(out: pathlib.Path, recipe: ClassifierTraining, cross_validate: int):
-    """Makes `out`, or checks that what is there was made in the same way."""
-    now = {"cross_validate": cross_validate, "recipe": to_dict(recipe)}
-    if (out / _STUDY).exists():
-        before = json.loads((out / _STUDY).read_text())
-        changed = [k for k in now if before.get(k) != now[k]]
-        if changed:
-            raise ValueError(f"{out} holds a study with another {changed[0]}; give another --out")
-    elif out.is_dir() and any(out.iterdir()):
-        raise ValueError(f"{out} is not empty and holds no study; give another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / _STUDY, json.dumps(now, indent=1))
+    if not cross_validate:
+        check_splits(data, "--cross-validate 5 needs folds alone")
 
 
 def _train_all(out, records, groups, rows, seeds, recipe) -> dict:
     """{(row, hash, group, seed): line} with all that the study needs; trains what is not in results.jsonl."""
-    lines = _read_lines(out / _LINES)
+    lines = {(x["row"], x["model_hash"], x["group"], x["seed"]): x for x in read_lines(out)}
     missing = {
         (row.name, g.number): [s for s in seeds if _key(row, g.number, s) not in lines]
         for g in groups
         for row in rows
     }
     functional = Functional(recipe.network.create)
-    with tqdm(total=sum(map(len, missing.values())) * recipe.run.steps, unit="step", smoothing=0.05) as bar:
+    steps = sum(map(len, missing.values())) * recipe.run.steps
+    with tqdm(total=steps, unit="step", smoothing=0.05, disable=None) as bar:
         for group in groups:
             for row in rows:
-                todo = missing[row.name, group.number]
-                if todo:
+                if todo := missing[row.name, group.number]:
                     bar.set_description(
                         row.name if len(groups) == 1 else f"{row.name}, group {group.number + 1}"
                     )
-                    for line in _train(records, group, row, todo, recipe, functional, bar):
-                        lines[_key(row, group.number, line["seed"])] = line
-                        with (out / _LINES).open("a", encoding="utf-8") as file:
-                            file.write(json.dumps(line) + "\n")
+                    made = _train(out, records, group, row, todo, recipe, functional, bar)
+                    lines |= {_key(row, group.number, line["seed"]): line for line in made}
     return lines
 
 
-def _train(records, group: Group, row: Row, seeds, recipe, functional, bar):
+def _train(out, records, group: Group, row: Row, seeds, recipe, functional, bar) -> list[dict]:
     signal = _signal(records, group, row)
     recipe = dataclasses.replace(recipe, leads=() if row.leads == INDEPENDENT else row.leads)
-    started = time.perf_counter()
-    scores = fit_and_score(
-        recipe,
-        functional,
-        signal,
-        records.target,
-        group.train,
-        group.test,
-        seeds,
-        lambda _: bar.update(len(seeds)),
-    )
-    took = round((time.perf_counter() - started) / len(seeds), 1)
-    for seed, logits in zip(seeds, scores):
-        yield {
-            "row": row.name,
-            "model_hash": row.maker.hash if row.maker else "",
-            "group": group.number,
-            "seed": seed,
-            "seconds": took,
-            "scores": [[float(f"{v:.6g}") for v in one] for one in logits],
-        }
+    name, hash_, number, _ = _key(row, group.number, 0)
+    about = {"row": name, "model_hash": hash_, "group": number}
+    parts = group.train, group.test
+    return train(out, about, recipe, functional, signal, records.target, parts, seeds, bar)
 
 
 def _signal(records: Recordings, group: Group, row: Row):
@@ -232,19 +182,6 @@ def _signal(records: Recordings, group: Group, row: Row):
 
 def _key(row: Row, group: int, seed: int):
     return row.name, row.maker.hash if row.maker else "", group, seed
-
-
-def _read_lines(path: pathlib.Path) -> dict:
-    """A line that an interruption cut short is as if it were not there."""
-    lines = {}
-    if path.exists():
-        whole = path.read_text(encoding="utf-8")
-        if whole and not whole.endswith("\n"):
-            whole = whole[: whole.rfind("\n") + 1]
-            write_text(path, whole)
-        for line in map(json.loads, whole.splitlines()):
-            lines[line["row"], line["model_hash"], line["group"], line["seed"]] = line
-    return lines
 
 
 def _scores(lines: dict, row: Row, groups, seeds) -> np.ndarray:

@@ -7,11 +7,6 @@ from ttecg.data.statements import label_names
 from ttecg.evaluate import auroc, report
 
 
-def scorable(target_NxL) -> np.ndarray:
-    """(L,) bool: labels that hold in some records and not in others."""
-    return (target_NxL == 1).any(0) & (target_NxL == 0).any(0)
-
-
 def results_of(areas: dict[str, np.ndarray], names, label_sets, base: str) -> list[dict]:
     """A dictionary per row: for the macro mean of each label set and for each label the area (mean over seeds), its
     95 % interval, the standard deviation over seeds, and the difference from the row `base` with its interval, of the

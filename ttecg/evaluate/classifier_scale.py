@@ -13,17 +13,10 @@ import numpy as np
 
 from ttecg.data.statements import label_names
 from ttecg.evaluate import auroc, report
-from ttecg.evaluate.classification_report import scorable
+from ttecg.evaluate.auroc import draws_of, scorable
 from ttecg.evaluate.classifier_signals import Recordings, split
-from ttecg.evaluate.utility import (
-    Row,
-    check_scorable,
-    check_seeds,
-    check_splits,
-    draws_of,
-    open_study,
-    train_rows,
-)
+from ttecg.evaluate.study import check_scorable, check_seeds, check_splits, open_study
+from ttecg.evaluate.utility import Row, train_rows
 from ttecg.evaluate.utility_pool import Pool
 from ttecg.models.functional import Functional
 from ttecg.train.classifier import ClassifierTraining

@@ -13,7 +13,7 @@ from ttecg.data.dataset import open_dataset
 from ttecg.data.reports import canonical
 from ttecg.data.statements import CLASSES, targets
 from ttecg.evaluate import report
-from ttecg.evaluate.auroc import interval, patient_draws, weighted_auroc
+from ttecg.evaluate.auroc import draws_of, interval, patient_draws, weighted_auroc
 from ttecg.evaluate.retrieval import AMONG, ranks
 from ttecg.train.wav2vec import probe
 
@@ -61,7 +61,7 @@ def _scores(encoder, ecgs, data, leads):
 
 
 def _areas(scores_NxL, target_NxL, names, patients, seed: int) -> list[dict]:
-    weights = np.concatenate([np.ones((1, len(patients))), patient_draws(patients, 1000, seed)])
+    weights = draws_of(patients, seed=seed)
     shown = [i for i, t in enumerate(target_NxL.T) if min((t == 1).sum(), (t == 0).sum()) >= 2]
     if not shown:
         raise ValueError("no label is there in two records and absent in two; give a set with labels")

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from ttecg import quality
 from ttecg.data.dataset import open_dataset
 from ttecg.evaluate import report
-from ttecg.evaluate.auroc import interval, patient_draws, weighted_auroc
+from ttecg.evaluate.auroc import draws_of, interval, weighted_auroc
 from ttecg.train.noise_detector import KINDS, noised
 
 DETECTORS = {"autoencoder": "distance", "hrv": "hrv"}  # column: score
@@ -55,8 +55,7 @@ def score(detector, snrs, records, count: int, seed: int):
 
 def rows_of(found, patients, snrs, seed: int) -> list[dict]:
     """See `evaluate`; the intervals are of 1000 draws of patients."""
-    draws = patient_draws(patients, 1000, seed)
-    weight = np.concatenate([np.ones((1, len(patients))), draws])
+    weight = draws_of(patients, seed=seed)
     rows = []
     for kind in (*KINDS, ALL):
         kinds = KINDS if kind == ALL else (kind,)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ttecg.data.reports import canonical
-from ttecg.evaluate.auroc import interval, patient_draws, weighted_auroc
+from ttecg.evaluate.auroc import draws_of, interval, patient_draws, weighted_auroc
 from ttecg.evaluate.retrieval import retrieval
 
 
@@ -79,13 +79,13 @@ def clip_rows(made_NxD, real_NxD, text_NxD, texts, patients, seed: int = 0, draw
 def classifier_rows(made_NxL, real_NxL, target_NxL, names, patients, seed: int = 0, draws: int = 1000):
     """AUROC of a classifier's (N, L) probabilities on made and recorded ECGs for the labels of the reports' records,
     and with the labels of others; mean over labels that are there and absent at least twice."""
-    weights = patient_draws(patients, draws, seed)
+    weights = draws_of(patients, draws, seed)
     mixed = target_NxL[np.random.default_rng(seed).permutation(len(target_NxL))]
     shown = [i for i, t in enumerate(target_NxL.T) if min((t == 1).sum(), (t == 0).sum()) >= 2]
     if not shown:
         return []
     areas = [
-        np.stack([_areas(scores[:, i], target[:, i], weights) for i in shown])
+        np.stack([weighted_auroc(scores[:, i], target[:, i], weights) for i in shown])
         for scores, target in ((made_NxL, target_NxL), (real_NxL, target_NxL), (made_NxL, mixed))
     ]
     figures = [(np.concatenate([a, a.mean(0, keepdims=True)])) for a in areas]
@@ -94,11 +94,6 @@ def classifier_rows(made_NxL, real_NxL, target_NxL, names, patients, seed: int =
         _row(f"classifier AUROC, {label}", *((float(a[i, 0]), interval(a[i, 1:])) for a in figures))
         for i, label in enumerate(labels)
     ][::-1]
-
-
-def _areas(score_N, target_N, weight_DxN) -> np.ndarray:
-    """The area and its draws."""
-    return weighted_auroc(score_N, target_N, np.concatenate([np.ones((1, len(score_N))), weight_DxN]))
 
 
 def edit_rows(make: Callable, measure: Callable, num: int, seed: int = 0, edits=EDITS) -> list[dict]:

@@ -16,21 +16,25 @@ Synthetic ECGs may be read from a folder instead; shares that need more of them 
 import dataclasses
 import functools
 import hashlib
-import json
 import pathlib
-import time
 
 import numpy as np
 from tqdm import tqdm
 
 from ttecg import generate
-from ttecg.data.dataset import describe
 from ttecg.data.statements import label_names
 from ttecg.evaluate import auroc
-from ttecg.evaluate.classification import study_recipe
-from ttecg.evaluate.classification_report import scorable
-from ttecg.evaluate.classifier_fit import fit_and_score
+from ttecg.evaluate.auroc import draws_of, scorable
 from ttecg.evaluate.classifier_signals import Group, Recordings, split
+from ttecg.evaluate.study import (
+    check_scorable,
+    check_seeds,
+    check_splits,
+    open_study,
+    read_lines,
+    study_recipe,
+    train,
+)
 from ttecg.evaluate.utility_pool import (
     Pool,
     few_records,
@@ -43,10 +47,9 @@ from ttecg.evaluate.utility_pool import (
 from ttecg.evaluate.utility_report import publish
 from ttecg.models.functional import Functional
 from ttecg.train.classifier import ClassifierTraining
-from ttecg.train.config import to_dict, write_text
+from ttecg.train.config import to_dict
 
 REAL, ON_SYNTHETIC = "real", "real, tested on synthetic"
-_LINES, _STUDY = "results.jsonl", "study.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,43 +124,6 @@ def evaluate(
     return publish(out, about, areas, {row.name: row.base for row in rows}, sizes, names)
 
 
-def check_seeds(seeds):
-    """ValueError for seeds that are none, negative or repeated."""
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise ValueError(
-            f"--seeds {' '.join(map(str, seeds))}: give different whole numbers from 0 up, as in 0 1 2"
-        )
-
-
-def check_splits(data):
-    """ValueError where there is nothing to train on or to test on."""
-    for part in ("train", "test"):
-        if not describe(data)["records"].get(part):
-            raise ValueError(f"{data}: has no records in a {part} split")
-
-
-def check_scorable(data, target_NxL, labels):
-    """ValueError where no label can be scored."""
-    if not scorable(target_NxL).any():
-        raise ValueError(
-            f"{data}: no label of {', '.join(labels)} both holds and does not among the records tested"
-        )
-
-
-def open_study(out: pathlib.Path, now: dict):
-    """Makes `out`, or checks that what is there was made in the same way."""
-    now = json.loads(json.dumps(now))
-    if (out / _STUDY).exists():
-        before = json.loads((out / _STUDY).read_text())
-        changed = [k for k in {**now, **before} if before.get(k) != now.get(k)]
-        if changed:
-            raise ValueError(f"{out} holds a study with another {changed[0]}; give another --out")
-    elif out.is_file() or out.is_dir() and any(out.iterdir()):
-        raise ValueError(f"{out} is not empty and holds no study; give another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / _STUDY, json.dumps(now, indent=1))
-
-
 def _copies(group: Group, shares, subsets, few_copies: int) -> dict[int, int]:
     """{record: ECGs made of its report}: training records' for the largest share, more of the few labelled ones, one of
     each test record's."""
@@ -208,11 +174,6 @@ def _percent(share: float) -> str:
     return f"{100 * share:g}%"
 
 
-def draws_of(patients) -> np.ndarray:
-    """(1 + 1000, N) weights of records: each once, then as drawn."""
-    return np.concatenate([np.ones((1, len(patients)), np.uint16), auroc.patient_draws(patients)])
-
-
 def _areas(pool: Pool, group: Group, row: Row, lines, seeds, draws_DxN) -> np.ndarray:
     """(S, D, L); a synthetic ECG is drawn when the patient of its record is, so all rows are paired."""
     answers = np.concatenate([np.arange(pool.real), pool.of])[row.test]
@@ -224,40 +185,17 @@ def _areas(pool: Pool, group: Group, row: Row, lines, seeds, draws_DxN) -> np.nd
 
 def train_rows(out: pathlib.Path, pool: Pool, rows: list[Row], seeds) -> dict:
     """{(row's name, its key, seed): line}; trains what results.jsonl does not hold."""
-    lines = {(x["row"], x["key"], x["seed"]): x for x in _read_lines(out / _LINES)}
+    lines = {(x["row"], x["key"], x["seed"]): x for x in read_lines(out)}
     functional = functools.cache(lambda network: Functional(network.create))
     todo = {row.name: [s for s in seeds if (row.name, row.key, s) not in lines] for row in rows}
     steps = sum(len(todo[row.name]) * row.recipe.run.steps for row in rows)
     with tqdm(total=steps, unit="step", smoothing=0.05, disable=None) as bar:
         for row in rows:
-            if not todo[row.name]:
-                continue
-            bar.set_description(row.name)
-            started, missing = time.perf_counter(), todo[row.name]
-            scores = fit_and_score(
-                row.recipe, functional(row.recipe.network), pool.signal, pool.target, row.train, row.test,
-                missing, functools.partial(_advance, bar, len(missing)),
-            )  # fmt: skip
-            took = (time.perf_counter() - started) / len(missing)
-            for seed, logits in zip(missing, scores):
-                line = {"row": row.name, "key": row.key, "seed": seed, "seconds": round(took, 1),
-                        "scores": [[float(f"{v:.6g}") for v in one] for one in logits]}  # fmt: skip
-                lines[row.name, row.key, seed] = line
-                with (out / _LINES).open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
+            if todo[row.name]:
+                bar.set_description(row.name)
+                made = train(
+                    out, {"row": row.name, "key": row.key}, row.recipe, functional(row.recipe.network),
+                    pool.signal, pool.target, (row.train, row.test), todo[row.name], bar,
+                )  # fmt: skip
+                lines |= {(row.name, row.key, line["seed"]): line for line in made}
     return lines
-
-
-def _advance(bar, count: int, step: int):
-    bar.update(count)
-
-
-def _read_lines(path: pathlib.Path) -> list[dict]:
-    """A line that an interruption cut short is as if it were not there."""
-    if not path.exists():
-        return []
-    whole = path.read_text(encoding="utf-8")
-    if whole and not whole.endswith("\n"):
-        whole = whole[: whole.rfind("\n") + 1]
-        write_text(path, whole)
-    return [line for line in map(json.loads, whole.splitlines()) if "key" in line]
