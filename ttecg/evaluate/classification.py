@@ -40,12 +40,13 @@ from ttecg.evaluate.classifier_signals import (
     split,
     two_lead,
 )
+from ttecg.evaluate.report import read_lines
 from ttecg.evaluate.study import (
+    LINES,
     check_scorable,
     check_seeds,
     check_splits,
     open_study,
-    read_lines,
     study_recipe,
     train,
 )
@@ -145,7 +146,7 @@ def _check(data, seeds, cross_validate: int, also):
 
 def _train_all(out, records, groups, rows, seeds, recipe) -> dict:
     """{(row, hash, group, seed): line} with all that the study needs; trains what is not in results.jsonl."""
-    lines = {(x["row"], x["model_hash"], x["group"], x["seed"]): x for x in read_lines(out)}
+    lines = {(x["row"], x["model_hash"], x["group"], x["seed"]): x for x in read_lines(out / LINES)}
     missing = {
         (row.name, g.number): [s for s in seeds if _key(row, g.number, s) not in lines]
         for g in groups

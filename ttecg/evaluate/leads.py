@@ -8,7 +8,6 @@ which leads can be added. The eight values sum to 1, less what all eight leave (
 
 import dataclasses
 import itertools
-import json
 import math
 import pathlib
 
@@ -54,7 +53,7 @@ def ablate(
         one = load(name) if name != "model" else None if train_each else reader
         key = {"data": str(data), "split": split, "records": len(records), "seed": seed}
         key["model"] = one.hash if one else _digest(train_each)
-        done = {r["visible"]: r for r in _read(out / FILE) if {k: r.get(k) for k in key} == key}
+        done = {r["visible"]: r for r in report.read_lines(out / FILE) if {k: r.get(k) for k in key} == key}
         todo = [s for s in sets if ",".join(s) not in done]
         if len(todo) < len(sets):
             print(f"{len(sets) - len(todo)} of {len(sets)} sets are in {out / FILE} already")
@@ -64,8 +63,7 @@ def ablate(
                 | {"name": name if one is not reader else str(model)}
                 | _row(leads, numbers, records, power, seed)
             )
-            with open(out / FILE, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+            report.add_lines(out / FILE, [row])
             done[row["visible"]] = row
         rows[name] = {n: done[n] for n in names}
     shown = rows["model"]
@@ -199,20 +197,6 @@ def correlation(signals_NxTx8) -> np.ndarray:
     x = signals_NxTx8 - signals_NxTx8.mean(1, keepdims=True)
     x = x / np.maximum(np.sqrt((x**2).sum(1, keepdims=True)), 1e-9)
     return np.einsum("nti,ntj->ij", x, x) / len(x)
-
-
-def _read(file) -> list[dict]:
-    """The complete lines; a torn last one is left out and cut off, so that the next stands on its own line."""
-    if not file.is_file():
-        return []
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
-    try:
-        return [json.loads(line) for line in whole.splitlines()]
-    except ValueError:
-        raise ValueError(f"{file} is damaged; delete it to start afresh") from None
 
 
 def _digest(config) -> str:

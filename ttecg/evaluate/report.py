@@ -32,6 +32,27 @@ def save(out, name: str, about: dict, rows: list[dict]):
     write_text(out / f"{name}.json", json.dumps({**about, "rows": rows}, indent=1) + "\n")
 
 
+def read_lines(file: pathlib.Path) -> list[dict]:
+    """The complete lines of a file of results, none where it is not there; a last one that an interruption cut short is
+    cut off, so that the next stands on its own line."""
+    if not file.is_file():
+        return []
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        write_text(file, whole)
+    try:
+        return [json.loads(line) for line in whole.splitlines()]
+    except ValueError:
+        raise ValueError(f"{file} is damaged; delete it to start afresh") from None
+
+
+def add_lines(file: pathlib.Path, rows: list[dict]):
+    """Adds a line for each row to a file of results."""
+    with file.open("a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in rows)
+
+
 def bootstrap(values, seed: int = 0, draws: int = 1000) -> tuple[float, float]:
     """95 % interval of the mean over records."""
     import numpy as np

@@ -10,12 +10,13 @@ import time
 from ttecg.data.dataset import describe
 from ttecg.evaluate.auroc import scorable
 from ttecg.evaluate.classifier_fit import fit_and_score
+from ttecg.evaluate.report import add_lines
 from ttecg.models.resnet import ResNetConfig
 from ttecg.train.classifier import ClassifierTraining
 from ttecg.train.config import write_text
 from ttecg.train.loop import RunConfig
 
-_LINES, _STUDY = "results.jsonl", "study.json"
+LINES, _STUDY = "results.jsonl", "study.json"
 
 
 def study_recipe(shape_only: bool = False, steps: int = 400) -> ClassifierTraining:
@@ -61,18 +62,6 @@ def open_study(out: pathlib.Path, now: dict):
     write_text(out / _STUDY, json.dumps(now, indent=1))
 
 
-def read_lines(out: pathlib.Path) -> list[dict]:
-    """The networks that are trained. A line that an interruption cut short is as if it were not there."""
-    file = out / _LINES
-    if not file.exists():
-        return []
-    whole = file.read_text(encoding="utf-8")
-    if whole and not whole.endswith("\n"):
-        whole = whole[: whole.rfind("\n") + 1]
-        write_text(file, whole)
-    return [json.loads(line) for line in whole.splitlines()]
-
-
 def train(
     out: pathlib.Path,
     about: dict,
@@ -100,6 +89,5 @@ def train(
         }
         for seed, logits in zip(seeds, scores)
     ]
-    with (out / _LINES).open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(line) + "\n" for line in lines)
+    add_lines(out / LINES, lines)
     return lines

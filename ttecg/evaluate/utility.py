@@ -26,12 +26,13 @@ from ttecg.data.statements import label_names
 from ttecg.evaluate import auroc
 from ttecg.evaluate.auroc import draws_of, scorable
 from ttecg.evaluate.classifier_signals import Group, Recordings, split
+from ttecg.evaluate.report import read_lines
 from ttecg.evaluate.study import (
+    LINES,
     check_scorable,
     check_seeds,
     check_splits,
     open_study,
-    read_lines,
     study_recipe,
     train,
 )
@@ -185,7 +186,7 @@ def _areas(pool: Pool, group: Group, row: Row, lines, seeds, draws_DxN) -> np.nd
 
 def train_rows(out: pathlib.Path, pool: Pool, rows: list[Row], seeds) -> dict:
     """{(row's name, its key, seed): line}; trains what results.jsonl does not hold."""
-    lines = {(x["row"], x["key"], x["seed"]): x for x in read_lines(out)}
+    lines = {(x["row"], x["key"], x["seed"]): x for x in read_lines(out / LINES)}
     functional = functools.cache(lambda network: Functional(network.create))
     todo = {row.name: [s for s in seeds if (row.name, row.key, s) not in lines] for row in rows}
     steps = sum(len(todo[row.name]) * row.recipe.run.steps for row in rows)
