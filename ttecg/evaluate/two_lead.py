@@ -16,6 +16,7 @@ from ttecg.evaluate import report
 from ttecg.evaluate.reconstruction_metrics import mean_interval
 from ttecg.metrics import pearson
 from ttecg.models import lead_maps
+from ttecg.reconstruct import load as load_reconstructor
 from ttecg.two_lead import TwoLeadModel, load
 
 OFFSETS = (0, 1, 2, 3, 5)  # seconds from the start of lead I's window to that of lead II's
@@ -31,6 +32,7 @@ def evaluate(model, data, split="test", against=("unet", "ridge"), seed: int = 0
 
     against: names for `ttecg.reconstruct.load`, shown on lead I alone and on I and II of one time."""
     model, records = load(model), open_dataset(data, split)
+    others = {name: load_reconstructor(name) for name in against}  # before anything takes time
     if not len(records):
         raise ValueError(f"{data} has no record in its {split} split")
     ecgs = [e for e in records if e.duration >= 2 * WINDOW]
@@ -39,7 +41,7 @@ def evaluate(model, data, split="test", against=("unet", "ridge"), seed: int = 0
     patients = np.array([e.info.get("patient_id") or e.id for e in ecgs])
     signals = [model_signal(e, model.config.rate, model.config.band) for e in ecgs]
     made = {f"two-lead, {WINDOW} s apart": two_lead_rows(model, signals)}
-    made |= baseline_rows(against, ecgs)
+    made |= baseline_rows(others, ecgs)
     results = {
         "systems": [{"system": name} | summary(rows, patients, seed) for name, rows in made.items()],
         "offsets": offset_rows(model, signals),
@@ -81,13 +83,10 @@ def two_lead_rows(model: TwoLeadModel, signals) -> list[dict]:
     return [_mean([rows[i], rows[count + i]]) for i in range(count)]
 
 
-def baseline_rows(names, ecgs) -> dict[str, list[dict]]:
-    """Scores of other reconstructors on the same windows. Where lead II is seen it is not scored: it comes back."""
+def baseline_rows(others: dict, ecgs) -> dict[str, list[dict]]:
+    """Scores of other reconstructors by name on the same windows. Where lead II is seen it is not scored."""
     made = {}
-    for name in names:
-        from ttecg.reconstruct import load as load_reconstructor
-
-        other = load_reconstructor(name)
+    for name, other in others.items():
         size = round(WINDOW * other.rate)
         signals = [model_signal(e, other.rate, other.band) for e in ecgs]
         parts = np.stack([x[:size] for x in signals] + [x[size : 2 * size] for x in signals]).astype(
