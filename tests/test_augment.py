@@ -228,7 +228,9 @@ with pytest.MonkeyPatch.context() as patch:
 def test_an_interruption_while_the_set_is_put_together(data, tools, tmp_path, monkeypatch):
     augment(data, tmp_path / "a" / "out", balance=True)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_info", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        patch.setattr(
+            module.synthetic_set, "write_info", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt())
+        )
         with pytest.raises(KeyboardInterrupt):
             augment(data, tmp_path / "b" / "out", balance=True)
     maker = tools()

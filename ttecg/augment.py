@@ -20,10 +20,10 @@ from collections.abc import Iterator
 import numpy as np
 from tqdm import tqdm
 
+from ttecg import synthetic_set
 from ttecg.augment_blocks import BLOCK, CLASS_SPAN, REASONS, Plan, Tools, block_file, open_pool, read_lines
-from ttecg.data.builder import RecordBuilder, write_info
 from ttecg.data.dataset import describe, open_dataset
-from ttecg.data.prepare import FORMAT, SPEC, damaged_files
+from ttecg.data.prepare import SPEC, damaged_files
 from ttecg.data.shards import write_file
 from ttecg.data.staged import staged_folder
 from ttecg.data.statements import LABEL_SETS, label_names, statements, targets
@@ -33,7 +33,7 @@ from ttecg.train.config import write_text
 _TRIES = 5  # requests for every ECG that is wanted, at most
 _PASS = 0.2  # share of real records of a class that the classifier's threshold would refuse
 _CALIBRATED = 200  # real records of a class that the threshold is taken from, at most
-_PLAN, PROVENANCE = "plan.json", "provenance.jsonl"
+_NAME, _PLAN, PROVENANCE = "augmented", "plan.json", "provenance.jsonl"
 
 
 def augment(
@@ -241,27 +241,11 @@ def _kept(work, wanted: dict[str, int]) -> Iterator[tuple[np.ndarray, float, dic
                         yield x, float(stored["rate"]), line | {"id": f"synthetic-{name}-{count:07d}"}
 
 
-class Augmented(RecordBuilder):
-    """Synthetic ECGs made by `ttecg augment`."""
-
-    LEADS = 8
-
-
 def _examples(work: pathlib.Path, wanted: dict[str, int]) -> Iterator[dict]:
     """What the set stores of each ECG."""
     for eight, rate, line in _kept(work, wanted):
-        yield {
-            "signal": eight,
-            "rate": np.float32(rate),
-            "id": line["id"],
-            "age": np.float32(np.nan if line["age"] is None else line["age"]),
-            "sex": line["sex"] or "",
-            "report": line["report"],
-            "labels": line["labels"],
-            "likelihoods": [100.0] * len(line["labels"]),
-            "patient_id": line["patient_id"] or "",
-            "fold": 1,
-        }
+        known = {k: line[k] for k in ("report", "age", "sex", "labels")}
+        yield synthetic_set.example(eight, line["id"], line["patient_id"] or "", rate=rate, **known)
 
 
 def _assemble(work: pathlib.Path, out: pathlib.Path, plan: Plan, wanted: dict[str, int]):
@@ -270,20 +254,12 @@ def _assemble(work: pathlib.Path, out: pathlib.Path, plan: Plan, wanted: dict[st
             "the filters kept no ECG at all; try another --model, or --classifier '' and --quality '' to go without"
         )
     with staged_folder(out) as folder:
-        shard = folder / "augmented-train.array_record-00000-of-00001"
-        count = write_file(shard, _examples(work, wanted))
-        write_info(Augmented, folder, "augmented", {"train": [count]})
+        count = write_file(folder / synthetic_set.shard_name(_NAME, 0, 1), _examples(work, wanted))
         with (folder / PROVENANCE).open("w", encoding="utf-8") as file:
             for _, _, line in _kept(work, wanted):
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        for name in ("skipped.csv", "flagged.csv"):
-            (folder / name).write_text("id,reason\n", encoding="utf-8")
-        about = {
-            "format": FORMAT, "name": "augment", "rate": 500.0, "skip_bad": False, "checksum": True,
-            "rows": _fingerprint(plan), "records": {"train": count}, "skipped": 0, "flagged": 0,
-            "synthetic": dataclasses.asdict(plan), "files": {shard.name: shard.stat().st_size},
-        }  # fmt: skip
-        (folder / SPEC).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        about = dataclasses.asdict(plan)
+        synthetic_set.finish(folder, _NAME, [count], _fingerprint(plan), synthetic=about)
 
 
 def read_provenance(path) -> list[dict]:

@@ -1,17 +1,13 @@
 """The files of one shard of generated ECGs, and what is written when all shards are there."""
 
 import hashlib
-import json
 import os
 import pathlib
 import shutil
 from collections.abc import Iterable
 
-import numpy as np
-
 from ttecg.ecg import ECG, INDEPENDENT
-from ttecg.export import MANIFEST, RATE, Origin, write_one
-from ttecg.train.config import write_text
+from ttecg.export import MANIFEST, Origin, write_one
 
 PER_FOLDER = 1000
 
@@ -47,6 +43,8 @@ class ArrayRecord:
 
     def write(self, work, shard: int, pairs: Iterable[tuple[Origin, ECG]]) -> list[str]:
         """Writes a shard's ECGs; their lines of the manifest."""
+        from ttecg import synthetic_set
+        from ttecg.data.rows import microvolts
         from ttecg.data.shards import write_file
 
         lines = []
@@ -54,61 +52,22 @@ class ArrayRecord:
         def examples():
             for origin, ecg in pairs:
                 lines.append(origin.line())
-                yield _example(origin, ecg)
+                known = {"report": origin.report, "age": origin.age, "sex": origin.sex, "rate": ecg.rate}
+                eight = microvolts(ecg.select(INDEPENDENT).signal, origin.name)
+                yield synthetic_set.example(eight, origin.name, origin.name, **known)
 
-        write_file(work.files(shard) / self._file(work, shard), examples())
+        write_file(work.files(shard) / synthetic_set.shard_name(self.NAME, shard, work.shards), examples())
         return lines
-
-    def _file(self, work, shard: int) -> str:
-        return f"{self.NAME}-train.array_record-{shard:05d}-of-{work.shards:05d}"
 
     def finish(self, work, out: pathlib.Path):
         """Writes what all shards have in common, when their files are in `out`; what makes it a set comes last."""
-        from ttecg.data.builder import write_info
-        from ttecg.data.prepare import FORMAT, SPEC
+        from ttecg import synthetic_set
 
-        spans = [work.span(shard) for shard in range(work.shards)]
-        write_info(_generated(), out, self.NAME, {"train": [end - first for first, end in spans]})
-        for name in ("skipped.csv", "flagged.csv"):
-            (out / name).write_text("id,reason\n", encoding="utf-8")
         join_manifest(work, out)
         with (out / MANIFEST).open("rb") as file:
             rows = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-        names = [self._file(work, shard) for shard in range(work.shards)]
-        about = {
-            "format": FORMAT, "name": self.NAME, "rate": RATE, "rows": rows, "records": {"train": work.order.count},
-            "skipped": 0, "flagged": 0, "files": {name: (out / name).stat().st_size for name in names},
-        }  # fmt: skip
-        write_text(out / SPEC, json.dumps(about, indent=1) + "\n")
-
-
-def _generated() -> type:
-    from ttecg.data.builder import RecordBuilder
-
-    class Generated(RecordBuilder):
-        """Synthetic ECGs made by `ttecg generate`."""
-
-        LEADS = len(INDEPENDENT)
-
-    return Generated
-
-
-def _example(origin: Origin, ecg: ECG) -> dict:
-    """What a prepared set stores of an ECG."""
-    from ttecg.data.rows import microvolts
-
-    return {
-        "signal": microvolts(ecg.select(INDEPENDENT).signal, origin.name),
-        "rate": np.float32(ecg.rate),
-        "id": origin.name,
-        "age": np.float32(np.nan if origin.age is None else origin.age),
-        "sex": origin.sex or "",
-        "report": origin.report,
-        "labels": [],
-        "likelihoods": [],
-        "patient_id": origin.name,
-        "fold": 1,
-    }
+        spans = [work.span(shard) for shard in range(work.shards)]
+        synthetic_set.finish(out, self.NAME, [end - first for first, end in spans], rows)
 
 
 def join_manifest(work, out: pathlib.Path):
