@@ -28,6 +28,7 @@ from ttecg.data.shards import write_file
 from ttecg.data.staged import staged_folder
 from ttecg.data.statements import LABEL_SETS, label_names, statements, targets
 from ttecg.evaluate import report
+from ttecg.evaluate.given import has_words
 from ttecg.train.config import write_text
 
 _TRIES = 5  # requests for every ECG that is wanted, at most
@@ -109,7 +110,7 @@ def told_labels(records, names) -> tuple[np.ndarray, np.ndarray]:
         (records[i] for i in range(len(records))), total=len(records), desc="labels", disable=None
     ):
         rows.append(targets(ecg.labels, names))
-        reported.append(any(map(str.isalnum, ecg.report or "")))
+        reported.append(has_words(ecg.report))
     return np.stack(rows), np.array(reported)
 
 

@@ -93,7 +93,7 @@ def make_block(task) -> None:
     sources = np.random.default_rng((plan.seed, number)).permutation(sources)
     places = [int(sources[k % len(sources)]) for k in range(block * BLOCK, (block + 1) * BLOCK)]
     real = [_worker["records"][i] for i in places]
-    from ttecg.evaluate.generation import prompt_of
+    from ttecg.evaluate.given import prompt_of
 
     first = number * CLASS_SPAN + block * BLOCK
     asked = [(prompt_of(e), (plan.seed, first + i)) for i, e in enumerate(real)]

@@ -333,6 +333,7 @@ def test_wrong_arguments_get_one_line(data, tmp_path, capsys):
         assert main([*base, "--out", str(tmp_path / f"o{number}"), *words]) == 2, said
         lines = capsys.readouterr().err.strip().splitlines()
         assert said in lines[-1], lines
+        assert not (tmp_path / f"o{number}").exists()
 
 
 def test_a_model_of_another_kind_is_refused(data, tmp_path):

@@ -18,7 +18,7 @@ from ttecg.data.dataset import open_dataset
 from ttecg.ecg import ECG, LEADS, to_twelve
 from ttecg.evaluate import fidelity, intervals, point_sets, report
 from ttecg.evaluate.decoder_curves import draw_curves
-from ttecg.evaluate.generation import prompt_of, with_reports
+from ttecg.evaluate.given import prompt_of, with_reports
 from ttecg.evaluate.tokenizer import BAND
 from ttecg.train.decoder import check_fits
 from ttecg.train.tokenizer import prepare_signal

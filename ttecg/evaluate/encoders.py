@@ -14,6 +14,7 @@ from ttecg.data.reports import canonical
 from ttecg.data.statements import CLASSES, targets
 from ttecg.evaluate import report
 from ttecg.evaluate.auroc import draws_of, interval, patient_draws, weighted_auroc
+from ttecg.evaluate.given import has_words
 from ttecg.evaluate.retrieval import AMONG, ranks
 from ttecg.train.wav2vec import probe
 
@@ -78,7 +79,7 @@ def _areas(scores_NxL, target_NxL, names, patients, seed: int) -> list[dict]:
 
 def _retrieval(encoder, ecgs, patients, seed: int) -> list[dict]:
     """Twice: where only the record's own ECG counts, and where any under an equal text does."""
-    ecgs, patients = zip(*[(e, p) for e, p in zip(ecgs, patients) if any(map(str.isalnum, e.report or ""))])
+    ecgs, patients = zip(*[(e, p) for e, p in zip(ecgs, patients) if has_words(e.report)])
     ecg, text = encoder.features(ecgs), encoder.texts([e.report for e in ecgs])
     said = np.array([canonical(e.report) for e in ecgs])
     weights, rows = patient_draws(patients, 1000, seed), []

@@ -7,8 +7,6 @@ reports of others (the control), and an interval over patients.
 
 import dataclasses
 import functools
-import pathlib
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,9 +14,9 @@ from ttecg import encoders, generate
 from ttecg.data.dataset import open_dataset
 from ttecg.data.prompt import Prompt
 from ttecg.data.reports import canonical
-from ttecg.ecg import ECG, LEADS
 from ttecg.evaluate import fidelity, intervals, text_adherence
 from ttecg.evaluate.generation_report import Section, publish
+from ttecg.evaluate.given import prompt_of, reported, with_reports
 from ttecg.evaluate.seen import Eyes, Seen, look
 
 _SHOWN = 6  # ECGs of each kind on the sheet
@@ -54,7 +52,7 @@ def evaluate(
         made = look(made_ecgs, eyes, len(asked), "generated", _SHOWN)
         record = np.arange(len(asked))
     else:
-        files = folder(generated)
+        files = reported(generated)
         made = look(files, eyes, len(files), "generated", _SHOWN)
         record = match(made.texts, real.texts, np.random.default_rng(seed))
     about = {
@@ -108,66 +106,6 @@ def open_eyes(vectors, classifier, clip) -> Eyes:
     load = functools.cache(encoders.load)
     networks = encoders.of_kind(load(classifier), "classifier"), encoders.of_kind(load(clip), "clip")
     return Eyes({name: load(name) for name in vectors}, *networks)
-
-
-def with_reports(records, num: int = 0):
-    """Those records that have a report with words, the first `num` of them; read when they are asked for."""
-    which = [i for i in range(len(records)) if any(map(str.isalnum, records[i].report or ""))]
-    if len(which) < 2:
-        raise ValueError(f"{len(which)} of {len(records)} records have a report; at least 2 are needed")
-    return _Part(records, which[: num or None])
-
-
-@dataclasses.dataclass(frozen=True)
-class _Part:
-    records: object
-    which: list[int]
-
-    def __len__(self) -> int:
-        return len(self.which)
-
-    def __iter__(self) -> Iterator[ECG]:
-        return (self.records[i] for i in self.which)
-
-
-def prompt_of(ecg: ECG, rate: float = np.nan) -> Prompt:
-    """What asks for an ECG like this one: its report, age and sex, and a heart rate per minute where it is known."""
-    return Prompt(
-        ecg.report,
-        None if ecg.age is None else min(float(ecg.age), 120.0),
-        ecg.sex,
-        float(rate) if 20 <= rate <= 250 else None,
-    )
-
-
-def folder(path):
-    """A sequence of the generated ECGs of a prepared set or of a folder of WFDB records, that have a report and all
-    leads. ValueError where there are none."""
-    from ttecg.data.files import read_ecg
-
-    path = pathlib.Path(path)
-    if (path / "ttecg.json").is_file():
-        return with_reports(open_dataset(path, "all"), 0)
-    files = sorted(path.rglob("*.hea"))
-    if not files:
-        raise ValueError(f"{path}: no prepared set and no WFDB record (NAME.hea) in it or below it")
-    ecgs = _Files([f.with_suffix("") for f in files], read_ecg)
-    for file in ecgs.files:
-        if not any(map(str.isalnum, read_ecg(file).select(LEADS).report or "")):
-            raise ValueError(f"{file}: has no report; generated ECGs carry the report that they were made of")
-    return ecgs
-
-
-@dataclasses.dataclass(frozen=True)
-class _Files:
-    files: list
-    read: object
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __iter__(self) -> Iterator[ECG]:
-        return (self.read(file) for file in self.files)
 
 
 def match(made_texts, real_texts, rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,6 @@ whether the encoder takes them for training patients. The rule of the verdict: s
 import dataclasses
 import functools
 import itertools
-import pathlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -19,9 +18,8 @@ from tqdm import tqdm
 
 from ttecg import encoders
 from ttecg.data.dataset import open_dataset
-from ttecg.data.files import read_ecg
 from ttecg.ecg import ECG, INDEPENDENT
-from ttecg.evaluate.generation import prompt_of
+from ttecg.evaluate.given import has_words, prompt_of, recordings
 from ttecg.evaluate.privacy_judge import FLOOR, PLANTED, RATE, Group, joined, judge, verdict
 from ttecg.evaluate.privacy_report import publish
 from ttecg.generate import load
@@ -47,11 +45,11 @@ def evaluate(
     generator, eyes = load(model), encoders.load(encoder) if encoder else None
     look = functools.partial(collect, tokenizer=generator.tokenizer, eyes=eyes)
     training, held_out = open_dataset(data, "train"), open_dataset(data, split)
-    source = None if not generated else recordings(generated)
+    source = recordings(generated) if generated else None
     known, people = look(training, len(training), "training"), look(held_out, len(held_out), FLOOR)
     _check(known, people, data)
-    if source:
-        lent, made = None, {GENERATED: look(source[1], source[0], GENERATED)}
+    if source is not None:
+        lent, made = None, {GENERATED: look(source, len(source), GENERATED)}
         count = min(len(known), len(people))
         copied = np.random.default_rng(seed).permutation(len(known))[:count]
     else:
@@ -106,7 +104,7 @@ def _collect(ecgs: list[ECG], tokenizer, eyes) -> Group:
     finite = np.array([np.isfinite(e.signal).all() for e in ecgs])
     ecgs = [e if ok else e.replace(signal=np.zeros_like(e.signal)) for e, ok in zip(ecgs, finite)]
     prompts = np.empty(len(ecgs), object)
-    prompts[:] = [prompt_of(e) if any(map(str.isalnum, e.report or "")) else None for e in ecgs]
+    prompts[:] = [prompt_of(e) if has_words(e.report) else None for e in ecgs]
     seconds = tokenizer.config.samples / tokenizer.config.rate
     features = first = second = None
     if eyes:
@@ -145,19 +143,6 @@ def planted(training, which, seed: int) -> Iterable[ECG]:
         ecg, move = training[int(i)], rng.uniform(0, 2) * (number % 2)
         x = np.roll(ecg.signal, round(move * ecg.rate), axis=0) * rng.uniform(0.7, 1.4)
         yield ecg.replace(signal=x + rng.normal(0, 0.02, x.shape))
-
-
-def recordings(path) -> tuple[int, Iterable[ECG]]:
-    """Number and ECGs of a prepared set or a folder of WFDB records; they need no reports. ValueError where there are
-    none."""
-    path = pathlib.Path(path)
-    if (path / "ttecg.json").is_file():
-        records = open_dataset(path, "all")
-        return len(records), records
-    files = sorted(path.rglob("*.hea"))
-    if not files:
-        raise ValueError(f"{path}: no prepared set and no WFDB record (NAME.hea) in it or below it")
-    return len(files), (read_ecg(file.with_suffix("")) for file in files)
 
 
 def lenders(known: Group, people: Group, num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,7 @@ from ttecg.data.statements import label_names
 from ttecg.evaluate import auroc
 from ttecg.evaluate.auroc import draws_of, scorable
 from ttecg.evaluate.classifier_signals import Group, Recordings, split
+from ttecg.evaluate.given import recordings
 from ttecg.evaluate.report import read_lines
 from ttecg.evaluate.study import (
     LINES,
@@ -96,6 +97,8 @@ def evaluate(
     recipe = dataclasses.replace(recipe, model=recipe.network)
     maker = None if generated else generate.load(model)
     check_splits(data)
+    if generated:
+        recordings(generated)  # refused before anything is written
     out = pathlib.Path(out)
     origin = {"generated": str(generated)} if generated else {"model": maker.hash}
     open_study(out, {"recipe": to_dict(recipe), **origin, "shares": list(shares), "few": list(few)})

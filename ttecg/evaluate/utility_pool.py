@@ -20,7 +20,7 @@ from ttecg.data.prompt import Prompt
 from ttecg.data.reports import canonical
 from ttecg.data.statements import targets
 from ttecg.evaluate.classifier_signals import SECONDS, Recordings
-from ttecg.evaluate.generation import folder, prompt_of
+from ttecg.evaluate.given import has_words, prompt_of, reported
 from ttecg.evaluate.synthetic import Joined, microvolts, synthesise
 from ttecg.models.resnet import ResNetConfig
 from ttecg.train.config import write_text
@@ -115,7 +115,7 @@ def prompts_of(records: Recordings) -> list[Prompt | None]:
         if (source, part) not in opened:
             opened[source, part] = open_dataset(source, str(part))
         ecg = opened[source, part][int(i)]
-        found.append(prompt_of(ecg) if any(map(str.isalnum, ecg.report or "")) else None)
+        found.append(prompt_of(ecg) if has_words(ecg.report) else None)
     return found
 
 
@@ -138,7 +138,7 @@ def _read_given(file: pathlib.Path, path, names, config: ResNetConfig):
 
 
 def _copy_given(file, told, path, names, config: ResNetConfig):
-    ecgs, texts, own = folder(path), [], []
+    ecgs, texts, own = reported(path), [], []
     samples, scratch = round(SECONDS * config.rate), file.with_suffix(".tmp")
     stored = np.lib.format.open_memmap(scratch, "w+", np.int16, (len(ecgs), samples, 8))
     for i, ecg in enumerate(tqdm(ecgs, desc="reading", unit="ECG", disable=None)):
