@@ -332,6 +332,7 @@ def test_reports_are_counted(bundle, capsys):
         (["train", "tokenizer", "--config", "none.py", "--workdir", "w"], "none.py"),
         (["train", "tokenizer", "--workdir", "w"], "--config"),
         (["export", "none", "--out", "o"], "none"),
+        (["export", ".", "--out", "o"], "no work directory"),
         (["bench", "generate"], "--config"),
         (["bench", "generate", "--model", "demo", "--batch", "0"], "--batch"),
         (["bench", "data", "--data", "none", "--batch", "0"], "--batch 0"),

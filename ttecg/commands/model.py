@@ -48,6 +48,10 @@ class Export:
         from ttecg.bundle import task_of
 
         task = task_of(self.workdirs[0])
+        if not task:
+            raise ValueError(
+                f"{self.workdirs[0]} is no work directory of a training run; give one of `ttecg train`"
+            )
         if len(self.workdirs) > 1 and task != "UNetTraining":
             raise ValueError(
                 f"{self.workdirs[0]} holds a {task} run; only several `ttecg train unet` runs join"
@@ -68,18 +72,24 @@ class Export:
         export(self.workdirs[0], self.out, sampling=sampling, **common)
 
     def _unet(self, common: dict) -> None:
-        from ttecg.bundle import export_network
         from ttecg.reconstruct import KIND, join
 
-        model = join(self.workdirs)
-        export_network(self.out, KIND, model.config, model.params, model.buffers, **common)
+        self._network(KIND, join(self.workdirs), common)
 
     def _noise_detector(self, common: dict) -> None:
-        from ttecg.bundle import export_network
         from ttecg.quality import KIND, load
 
-        model = load(self.workdirs[0])
-        export_network(self.out, KIND, model.config, model.params, model.buffers, **common)
+        self._network(KIND, load(self.workdirs[0]), common)
+
+    def _two_lead(self, common: dict) -> None:
+        from ttecg.two_lead import KIND, load
+
+        self._network(KIND, load(self.workdirs[0]), common)
+
+    def _network(self, kind: str, model, common: dict) -> None:
+        from ttecg.bundle import export_network
+
+        export_network(self.out, kind, model.config, model.params, model.buffers, **common)
 
     def _encoder(self, common: dict) -> None:
         from ttecg.encoders import export
@@ -90,13 +100,6 @@ class Export:
         from ttecg.decoder import export
 
         export(self.workdirs[0], self.out, **common)
-
-    def _two_lead(self, common: dict) -> None:
-        from ttecg.bundle import export_network
-        from ttecg.two_lead import KIND, load
-
-        model = load(self.workdirs[0])
-        export_network(self.out, KIND, model.config, model.params, model.buffers, **common)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
