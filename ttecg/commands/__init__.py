@@ -18,6 +18,17 @@ LARGEST_SEED = 2_000_000_000  # below 2**31 with room for the rows of a table
 Optional = Annotated[_T | None, tyro.conf.arg(help_behavior_hint="")]
 # several values, none unless given
 Several = Annotated[tuple[_T, ...], tyro.conf.arg(help_behavior_hint="")]
+# fields of a config to change, as in run.steps=200; may be given several times: see `assignments`
+Assignments = Annotated[
+    tuple[tuple[str, ...], ...],
+    tyro.conf.UseAppendAction,
+    tyro.conf.arg(metavar="FIELD.PATH=VALUE", help_behavior_hint=""),
+]
+
+
+def assignments(given: tuple[tuple[str, ...], ...]) -> list[str]:
+    """The words of `Assignments` in their order."""
+    return [word for some in given for word in some]
 
 
 def positional(metavar: str) -> tuple:
@@ -44,3 +55,8 @@ def check_results(out: pathlib.Path | None) -> None:
         from ttecg.export import check_folder
 
         check_folder(out)
+
+
+def record_name(text: str) -> str:
+    """A name that a WFDB record may have, as near to the text as can be."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in text) or "ecg"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from ttecg.commands import Optional, check_least
+from ttecg.commands import Assignments, Optional, assignments, check_least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,11 +22,7 @@ class BenchTrain:
     # Python file that sets `config`
     config: pathlib.Path
     # fields of the config to change, as in run.batch=16
-    set: Annotated[
-        tuple[tuple[str, ...], ...],
-        tyro.conf.UseAppendAction,
-        tyro.conf.arg(metavar="FIELD.PATH=VALUE", help_behavior_hint=""),
-    ] = ()
+    set: Assignments = ()
     # a row for each of these values of a field, all else as it is; may be given several times
     vary: Annotated[
         tuple[tuple[str, ...], ...],
@@ -44,8 +40,8 @@ class BenchTrain:
         from ttecg.runtime import keep_compiled_programs
         from ttecg.train.config import load_config, override
 
-        config = override(load_config(self.config), [a for some in self.set for a in some])
-        vary = dict(_values(text) for some in self.vary for text in some)
+        config = override(load_config(self.config), assignments(self.set))
+        vary = dict(_values(text) for text in assignments(self.vary))
         for field, values in vary.items():  # a wrong value is named before anything is timed
             for value in values:
                 override(config, [f"{field}={value}"])

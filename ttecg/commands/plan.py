@@ -3,11 +3,8 @@
 import dataclasses
 import json
 import pathlib
-from typing import Annotated
 
-import tyro
-
-from ttecg.commands import Optional, check_least
+from ttecg.commands import Assignments, Optional, assignments, check_least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,11 +29,7 @@ class Plan:
     # ECGs that each device samples at a time (generators)
     sample_batch: int = 16
     # fields of the config to change, as in run.batch=64
-    set: Annotated[
-        tuple[tuple[str, ...], ...],
-        tyro.conf.UseAppendAction,
-        tyro.conf.arg(metavar="FIELD.PATH=VALUE", help_behavior_hint=""),
-    ] = ()
+    set: Assignments = ()
     # file for the same figures as JSON
     json: Optional[pathlib.Path] = None
 
@@ -52,7 +45,7 @@ class Plan:
             raise FileNotFoundError(f"--json {self.json}: there is no folder {self.json.parent}")
         request = {
             "config": str(self.config),
-            "set": [assignment for some in self.set for assignment in some],
+            "set": assignments(self.set),
             "topology": self.topology,
             "records": self.records,
             "sample_batch": self.sample_batch,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ttecg.commands import Optional, positional
+from ttecg.commands import Optional, positional, record_name
 
 _AT_ONCE = 64  # recordings in memory
 
@@ -134,8 +134,8 @@ def _names(files) -> dict[str, pathlib.Path]:
     """A name for each result, those of recordings of one name numbered."""
     named: dict[str, pathlib.Path] = {}
     for file in files:
-        plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in file.stem) or "ecg"
-        name, number = plain, 1
+        plain, number = record_name(file.stem), 1
+        name = plain
         while name in named:
             number += 1
             name = f"{plain}-{number}"

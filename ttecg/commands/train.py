@@ -4,9 +4,9 @@ import contextlib
 import dataclasses
 import importlib
 import pathlib
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-import tyro
+from ttecg.commands import Assignments, assignments
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,11 +20,7 @@ class _Training:
     # train together with the other processes of a job (docs/many-hosts.md)
     distributed: bool = False
     # fields of the config to change, as in run.steps=200
-    set: Annotated[
-        tuple[tuple[str, ...], ...],
-        tyro.conf.UseAppendAction,
-        tyro.conf.arg(metavar="FIELD.PATH=VALUE", help_behavior_hint=""),
-    ] = ()
+    set: Assignments = ()
 
     task: ClassVar[str]
     kind: ClassVar[str]
@@ -39,7 +35,7 @@ class _Training:
                 f"--config {self.config} holds a {type(config).__name__}; `ttecg train {self.task}` takes "
                 f"a {self.kind}"
             )
-        config = override(config, [assignment for some in self.set for assignment in some])
+        config = override(config, assignments(self.set))
         from ttecg.runtime import keep_compiled_programs
         from ttecg.train import distributed
 

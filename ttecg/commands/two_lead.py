@@ -5,7 +5,7 @@ import json
 import pathlib
 from typing import Literal
 
-from ttecg.commands import Optional, check_results, check_seed
+from ttecg.commands import Optional, check_results, check_seed, record_name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class TwoLead:
         keep_compiled_programs()
         model = load(self.model)
         made = model.reconstruct(lead_i, lead_ii, self.keep_input)
-        name = _plain(lead_i.id or self.lead_i.stem)
+        name = record_name(lead_i.id or self.lead_i.stem)
         files = self._write(model, lead_i, lead_ii, made.replace(id=name), name)
         print(f"12 leads, {made.duration:g} s at {made.rate:g} Hz, in {self.out}: {', '.join(files)}")
 
@@ -99,11 +99,6 @@ class TwoLead:
 def _band(model, rate: float) -> tuple[float, float]:
     low, high = model.config.band
     return low, min(high, 0.45 * rate)
-
-
-def _plain(name: str) -> str:
-    """A name that a WFDB record may have."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in name) or "ecg"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
