@@ -59,7 +59,7 @@ def evaluate(config_file, data, out, seeds=(0, 1, 2), steps: int = 0) -> list[di
     rows.sort(key=lambda r: -r["AUROC"])
     print(f"\n{data}: {len(group.train)} records to train on, {len(target)} to test on, {len(seeds)} seeds")
     print("AUROC (95 % over patients), mean over seeds and labels; seconds of one network\n")
-    print(report.table([r | {"95 %": "{:.3f}-{:.3f}".format(*r["95 %"])} for r in rows]))
+    print(report.table(rows))
     print(
         "\nmean over the others; change: from the smallest, paired\n"
         + report.table(list(map(_cells, effects)))

@@ -15,21 +15,19 @@ from ttecg import encoders, generate, metrics
 from ttecg.bundle import load_tokenizer, resolve
 from ttecg.data.beats import r_peaks
 from ttecg.data.dataset import open_dataset
-from ttecg.ecg import ECG, LEADS, to_twelve
+from ttecg.ecg import ECG, LEADS
 from ttecg.evaluate import fidelity, intervals, point_sets, report
 from ttecg.evaluate.decoder_curves import draw_curves
 from ttecg.evaluate.given import prompt_of, with_reports
-from ttecg.evaluate.tokenizer import BAND
+from ttecg.evaluate.tokenizer import BAND, RATE, decoded, encoded
 from ttecg.train.decoder import check_fits
-from ttecg.train.tokenizer import prepare_signal
 
-RATE = 500.0
 BANDS = {
     "spectrum_db": (0.5, 45.0),
     "above_45_db": (45.0, 120.0),
 }  # Hz; 125 is the end of what 250 per second hold
 _FLOOR = 1e-6 / 12 / (RATE / 2)  # mV²/Hz: the noise of rounding to whole microvolts
-_CHUNK, _LARGEST, _DRAWS = 16, 64, 20
+_LARGEST, _DRAWS = 64, 20
 _SCORES = ("r", "rmse_mv", "prd", "p_wave_r", "qrs_ratio", *BANDS)
 
 
@@ -56,8 +54,8 @@ def evaluate(
         raise ValueError(
             f"{data} has {len(ecgs)} records to compare in its {split} split; at least 16 are needed"
         )
-    codes = _codes(tokenizer, ecgs)
-    scores = {name: _scores(ecgs, _decoded(one, codes)) for name, one in both.items()}
+    codes = encoded(tokenizer, ecgs)
+    scores = {name: _scores(ecgs, decoded(one, codes)) for name, one in both.items()}
     rows = [_row(name, scores[name], one, codes) for name, one in both.items()]
     rows.append(_difference(scores))
     written = {"decoded": codes} | ({"generated": _written(model, ecgs, seed)} if generated else {})
@@ -89,20 +87,6 @@ def _shown(value) -> str:
 # --- codes, and what the decoders make of them ---
 
 
-def _codes(tokenizer, ecgs) -> np.ndarray:
-    config = tokenizer.config
-    signals = [prepare_signal(e, config)[: config.samples] for e in ecgs]
-    chunks = range(0, len(signals), _CHUNK)
-    return np.concatenate([tokenizer.encode(np.stack(signals[i : i + _CHUNK])) for i in chunks])
-
-
-def _decoded(decoder, codes) -> list[ECG]:
-    """Twelve leads at 500 Hz of each row of codes (M, N, Q)."""
-    signals = np.concatenate([decoder.decode(codes[i : i + _CHUNK]) for i in range(0, len(codes), _CHUNK)])
-    signals = to_twelve(signals) if signals.shape[-1] == 8 else signals
-    return [ECG(x.astype(np.float64), LEADS, decoder.config.rate).resample(RATE) for x in signals]
-
-
 def _written(model, ecgs, seed: int) -> np.ndarray:
     """Codes that the generator writes for the report, age, sex and heart rate of each record."""
     maker = generate.load(model)
@@ -118,10 +102,10 @@ def _written(model, ecgs, seed: int) -> np.ndarray:
 # --- against the recordings ---
 
 
-def _scores(ecgs, decoded) -> dict[str, np.ndarray]:
+def _scores(ecgs, made_ecgs) -> dict[str, np.ndarray]:
     """(M,) of each of _SCORES."""
     found = {name: [] for name in _SCORES}
-    for ecg, made in zip(ecgs, decoded):
+    for ecg, made in zip(ecgs, made_ecgs):
         x, y = ecg.select(LEADS).resample(RATE).bandpass(*BAND).signal[: len(made.signal)], made.signal
         peaks = r_peaks(ECG(x, LEADS, RATE))
         found["r"].append(metrics.pearson(x, y).mean())
@@ -189,7 +173,7 @@ def _with_distances(rows, both, written, ecgs, encoder) -> list[dict]:
     for row in rows:
         for what, codes in written.items():
             if row["decoder"] in both:
-                made = encoder.features(_decoded(both[row["decoder"]], codes))
+                made = encoder.features(decoded(both[row["decoder"]], codes))
                 row[f"fid_{what}"] = set_distance(real, made, patients)
                 row |= {"fid_same": point_sets.frechet(real, made)} if what == "decoded" else {}
     names = list(dict.fromkeys(name for row in rows for name in row))

@@ -41,7 +41,7 @@ def evaluate(model, data, split: str = "test", leads=(), seed: int = 0, out=None
     print(
         f"{encoder.name} ({encoder.hash}), {len(ecgs)} records of {about['patients']} patients; 95 % over patients"
     )
-    print(report.table([{k: _cell(v) for k, v in row.items()} for row in rows]))
+    print(report.table(rows))
     if out:
         report.save(out, "encoder", about, rows)
     return rows
@@ -95,7 +95,3 @@ def _retrieval(encoder, ecgs, patients, seed: int) -> list[dict]:
                     "times chance": float(hit.mean() / chance),
                 })  # fmt: skip
     return rows
-
-
-def _cell(value):
-    return "-".join(f"{v:.3f}" for v in value) if isinstance(value, tuple) else value

@@ -36,7 +36,7 @@ def evaluate(model, data, split: str = "test", snrs=(0.0, 6.0, 12.0), out=None, 
         f"{detector.name} ({detector.hash}), {count} records of {about['patients']} patients; AUROC against the same "
         f"without noise, 95 % over patients; without noise {clean:.1%} are flagged as noisy"
     )
-    print(report.table([{k: _shown(v) for k, v in row.items()} for row in rows]))
+    print(report.table(rows))
     if out:
         report.save(out, "quality", about, rows)
     return rows
@@ -73,7 +73,3 @@ def rows_of(found, patients, snrs, seed: int) -> list[dict]:
 def flagged(scores: list[dict]) -> float:
     """Share that are noisier than 99 of 100 training records."""
     return float(np.mean([s["record"] >= quality.NOISY for s in scores]))
-
-
-def _shown(value):
-    return "-".join(f"{x:.3f}" for x in value) if isinstance(value, tuple) else value

@@ -19,9 +19,11 @@ def table(rows: list[dict], digits: int = 3) -> str:
 
 
 def cell(value, digits: int) -> str:
-    """How a table shows a value: numbers with decimals as `digits` say, nothing for None."""
+    """How a table shows a value: numbers with decimals as `digits` say, spans of two with a dash, nothing for None."""
     if value is None:
         return ""
+    if isinstance(value, tuple):
+        return "-".join(cell(v, digits) for v in value)
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 

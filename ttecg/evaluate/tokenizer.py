@@ -31,7 +31,7 @@ def evaluate(model, data, split: str = "test", out=None) -> list[dict]:
     ecgs = [records[i] for i in range(len(records))]
     originals = [e.select(LEADS).resample(RATE).bandpass(*BAND).signal for e in ecgs]
     peaks = [r_peaks(ECG(x, LEADS, RATE)) for x in originals]
-    codes = _encode(tokenizer, ecgs)
+    codes = encoded(tokenizer, ecgs)
     rows = [
         _row(tokenizer, codes[..., :levels], originals, peaks)
         for levels in range(1, tokenizer.config.levels + 1)
@@ -50,26 +50,30 @@ def evaluate(model, data, split: str = "test", out=None) -> list[dict]:
     return rows
 
 
-def _encode(tokenizer: LoadedTokenizer, ecgs) -> np.ndarray:
+def encoded(tokenizer: LoadedTokenizer, ecgs) -> np.ndarray:
+    """(M, N, Q) codes of recordings."""
     config = tokenizer.config
     signals = [prepare_signal(e, config)[: config.samples] for e in ecgs]
     chunks = range(0, len(signals), _CHUNK)
     return np.concatenate(
-        [tokenizer.encode(np.stack(signals[i : i + _CHUNK])) for i in tqdm(chunks, desc="encoding")]
+        [
+            tokenizer.encode(np.stack(signals[i : i + _CHUNK]))
+            for i in tqdm(chunks, desc="encoding", disable=None)
+        ]
     )
 
 
-def _decode(tokenizer: LoadedTokenizer, codes: np.ndarray) -> list[np.ndarray]:
-    """(T, 12) mV at 500 Hz in the band that is scored."""
-    signals = np.concatenate([tokenizer.decode(codes[i : i + _CHUNK]) for i in range(0, len(codes), _CHUNK)])
-    if tokenizer.config.leads == 8:
-        signals = to_twelve(signals)
-    ecgs = (ECG(x.astype(np.float64), LEADS, tokenizer.config.rate).resample(RATE) for x in signals)
-    return [e.signal if tokenizer.config.band else e.bandpass(*BAND).signal for e in ecgs]
+def decoded(decoder, codes: np.ndarray) -> list[ECG]:
+    """Twelve leads at 500 Hz of each row of codes (M, N, Q), by a tokenizer or by a HiFi-GAN."""
+    signals = np.concatenate([decoder.decode(codes[i : i + _CHUNK]) for i in range(0, len(codes), _CHUNK)])
+    signals = to_twelve(signals) if signals.shape[-1] == 8 else signals
+    return [ECG(x.astype(np.float64), LEADS, decoder.config.rate).resample(RATE) for x in signals]
 
 
 def _row(tokenizer: LoadedTokenizer, codes, originals, peaks) -> dict:
-    both = list(zip(originals, _decode(tokenizer, codes), peaks))
+    made = decoded(tokenizer, codes)
+    seen = [e.signal if tokenizer.config.band else e.bandpass(*BAND).signal for e in made]
+    both = list(zip(originals, seen, peaks))
     r = [metrics.pearson(x, y).mean() for x, y, _ in both]
     prd = [metrics.prd(x, y) for x, y, _ in both]
     perplexity, used = codebook_use(jnp.asarray(codes[..., -1:]), tokenizer.config.codes)
