@@ -75,9 +75,7 @@ class NoiseDetector:
         that neither a single piece decides nor how far noise drives it."""
         pieces_PxLxT, outside_PxLx2, usable = prepare(ecg, self.config)
         count, leads = pieces_PxLxT.shape[:2]
-        room = (
-            -(-count * leads // 64) * 64 - count * leads
-        )  # one program for recordings of about the same length
+        room = -count * leads % 64  # one program for recordings of about the same length
         x = np.pad(pieces_PxLxT.reshape(count * leads, -1), ((0, room), (0, 0)))
         outside = np.pad(outside_PxLx2.reshape(-1, 2), ((0, room), (0, 0)))
         found = np.asarray(_distances(self.functional, self.params, self.buffers, x, outside))

@@ -18,7 +18,7 @@ from ttecg.data.dataset import open_dataset
 from ttecg.ecg import ECG, LEADS
 from ttecg.evaluate import fidelity, intervals, point_sets, report
 from ttecg.evaluate.decoder_curves import draw_curves
-from ttecg.evaluate.given import prompt_of, with_reports
+from ttecg.evaluate.given import patient_of, prompt_of, with_reports
 from ttecg.evaluate.tokenizer import BAND, RATE, decoded, encoded
 from ttecg.train.decoder import check_fits
 
@@ -168,7 +168,7 @@ def _with_distances(rows, both, written, ecgs, encoder) -> list[dict]:
     """The rows with FID: of what was decoded against its own recordings, and, of that and of what was generated,
     against recordings of other patients."""
     band_passed = [e.select(LEADS).resample(RATE).bandpass(*BAND) for e in ecgs]
-    real, patients = encoder.features(band_passed), np.array([_patient(e) for e in ecgs], object)
+    real, patients = encoder.features(band_passed), np.array([patient_of(e) for e in ecgs], object)
     rows = [*rows, {"decoder": "recorded", "fid_decoded": set_distance(real, real, patients)}]
     for row in rows:
         for what, codes in written.items():
@@ -178,10 +178,6 @@ def _with_distances(rows, both, written, ecgs, encoder) -> list[dict]:
                 row |= {"fid_same": point_sets.frechet(real, made)} if what == "decoded" else {}
     names = list(dict.fromkeys(name for row in rows for name in row))
     return [{name: row.get(name) for name in names} for row in rows]
-
-
-def _patient(ecg: ECG) -> str:
-    return str(ecg.info.get("patient_id") or ecg.id)
 
 
 def set_distance(real_MxD, made_MxD, patients) -> tuple[float, float, float]:

@@ -14,7 +14,7 @@ from ttecg.data.reports import canonical
 from ttecg.data.statements import CLASSES, targets
 from ttecg.evaluate import report
 from ttecg.evaluate.auroc import draws_of, interval, patient_draws, weighted_auroc
-from ttecg.evaluate.given import has_words
+from ttecg.evaluate.given import has_words, patient_of
 from ttecg.evaluate.retrieval import AMONG, ranks
 from ttecg.train.wav2vec import probe
 
@@ -28,7 +28,7 @@ def evaluate(model, data, split: str = "test", leads=(), seed: int = 0, out=None
             f"--leads is for a self-supervised encoder; {encoder.name} is of kind {encoder.kind!r} and sees all eight"
         )
     ecgs = [e for path in data for e in _read(path, split)]
-    patients = [str(e.info.get("patient_id") or e.id) for e in ecgs]
+    patients = [patient_of(e) for e in ecgs]
     if encoder.kind == "clip":
         rows = _retrieval(encoder, ecgs, patients, seed)
     else:

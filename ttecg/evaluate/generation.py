@@ -83,11 +83,12 @@ def measure(made: Seen, real: Seen, record_M, eyes: Eyes, seed: int = 0) -> list
     told = text_adherence.classifier_rows(
         mine.probabilities, theirs.probabilities, theirs.target, eyes.classifier.names, patients, seed
     )
-    asked = np.where(np.isfinite(mine.asked), mine.asked, np.nan)
-    known = np.isfinite(asked)
+    known = np.isfinite(mine.asked)
     rate = mine.measured[:, intervals.FIELDS.index("heart_rate")]
     numbers = (
-        [intervals.condition_row(rate[known], asked[known], patients[known], seed)] if known.any() else []
+        [intervals.condition_row(rate[known], mine.asked[known], patients[known], seed)]
+        if known.any()
+        else []
     )
     return [
         Section("fidelity", "sets of ECGs; floor: recorded against recorded", fidelity.fidelity_rows(

@@ -18,6 +18,11 @@ def has_words(report: str | None) -> bool:
     return any(map(str.isalnum, report or ""))
 
 
+def patient_of(ecg: ECG) -> str:
+    """Whose ECG it is; one of which nobody is known is its own."""
+    return str(ecg.info.get("patient_id") or ecg.id)
+
+
 def prompt_of(ecg: ECG, rate: float = np.nan) -> Prompt:
     """What asks for an ECG like this one: its report, age and sex, and a heart rate per minute where it is known."""
     return Prompt(

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ttecg import encoders
 from ttecg.data.dataset import open_dataset
 from ttecg.ecg import ECG, INDEPENDENT
-from ttecg.evaluate.given import has_words, prompt_of, recordings
+from ttecg.evaluate.given import has_words, patient_of, prompt_of, recordings
 from ttecg.evaluate.privacy_judge import FLOOR, PLANTED, RATE, Group, joined, judge, verdict
 from ttecg.evaluate.privacy_report import publish
 from ttecg.generate import load
@@ -115,7 +115,7 @@ def _collect(ecgs: list[ECG], tokenizer, eyes) -> Group:
         signal=np.stack([signal(e)[: round(seconds * RATE)] for e in ecgs]).astype(np.float32),
         features=features, first=first, second=second,
         ids=np.array([e.id for e in ecgs], object),
-        patients=np.array([str(e.info.get("patient_id") or e.id) for e in ecgs], object),
+        patients=np.array([patient_of(e) for e in ecgs], object),
         prompts=prompts, broken=~finite,
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from ttecg.data.dataset import open_dataset
 from ttecg.data.statements import CLASSES, targets
 from ttecg.ecg import ECG, INDEPENDENT, LEADS, to_twelve
 from ttecg.evaluate import report
+from ttecg.evaluate.given import patient_of
 from ttecg.evaluate.reconstruction_metrics import (
     BEATS,
     CHEST,
@@ -41,7 +42,7 @@ class Records:
         ecgs = [records[i] for i in tqdm(range(len(records)), desc="reading", disable=len(records) < 100)]
         self.signals = np.stack([signal_of(e, rate, band) for e in _equal(ecgs)])
         self.ids = [e.id for e in ecgs]
-        self.patients = np.array([e.info.get("patient_id") or e.id for e in ecgs])
+        self.patients = np.array([patient_of(e) for e in ecgs])
         self.landmarks = [landmarks(e) for e in ecgs]
         self.classes = np.array([targets(e.labels, CLASSES) for e in ecgs])
 

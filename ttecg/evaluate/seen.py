@@ -11,6 +11,7 @@ from ttecg.data.reports import canonical
 from ttecg.data.statements import targets
 from ttecg.ecg import ECG
 from ttecg.evaluate import intervals, physics, signal_features
+from ttecg.evaluate.given import patient_of
 
 _CHUNK = 64
 
@@ -74,6 +75,6 @@ def _chunk(ecgs: list[ECG], eyes: Eyes) -> dict:
         "measured": intervals.table([intervals.measured(e) for e in ecgs]),
         "physics": [physics.physics(e) for e in ecgs],
         "texts": np.array([canonical(e.report) for e in ecgs], object),
-        "patients": np.array([str(e.info.get("patient_id") or e.id) for e in ecgs], object),
+        "patients": np.array([patient_of(e) for e in ecgs], object),
         "asked": np.array([e.info.get("heart_rate") or np.nan for e in ecgs], float),
     }

@@ -13,6 +13,7 @@ from ttecg.data.corrupt import KINDS, corrupt
 from ttecg.data.dataset import open_dataset
 from ttecg.ecg import ECG, INDEPENDENT, resample
 from ttecg.evaluate import report
+from ttecg.evaluate.given import patient_of
 from ttecg.evaluate.reconstruction_metrics import mean_interval
 from ttecg.metrics import pearson
 from ttecg.models import lead_maps
@@ -38,7 +39,7 @@ def evaluate(model, data, split="test", against=("unet", "ridge"), seed: int = 0
     ecgs = [e for e in records if e.duration >= 2 * WINDOW]
     if not ecgs:
         raise ValueError(f"{data}: no record of its {split} split lasts {2 * WINDOW} s")
-    patients = np.array([e.info.get("patient_id") or e.id for e in ecgs])
+    patients = np.array([patient_of(e) for e in ecgs])
     signals = [model_signal(e, model.config.rate, model.config.band) for e in ecgs]
     made = {f"two-lead, {WINDOW} s apart": two_lead_rows(model, signals)}
     made |= baseline_rows(others, ecgs)
