@@ -48,8 +48,8 @@ def check_scorable(data, target_NxL, labels):
         )
 
 
-def open_study(out: pathlib.Path, now: dict):
-    """Makes `out`, or checks that what is there was made in the same way."""
+def check_study(out: pathlib.Path, now: dict):
+    """ValueError where `out` holds what was not made in this way."""
     now = json.loads(json.dumps(now))
     if (out / _STUDY).exists():
         before = json.loads((out / _STUDY).read_text())
@@ -58,6 +58,11 @@ def open_study(out: pathlib.Path, now: dict):
             raise ValueError(f"{out} holds a study with another {changed[0]}; give another --out")
     elif out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no study; give another --out")
+
+
+def open_study(out: pathlib.Path, now: dict):
+    """Makes `out`, or checks that what is there was made in the same way."""
+    check_study(out, now)
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / _STUDY, json.dumps(now, indent=1))
 

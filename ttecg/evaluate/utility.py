@@ -33,6 +33,7 @@ from ttecg.evaluate.study import (
     check_scorable,
     check_seeds,
     check_splits,
+    check_study,
     open_study,
     study_recipe,
     train,
@@ -97,11 +98,13 @@ def evaluate(
     recipe = dataclasses.replace(recipe, model=recipe.network)
     maker = None if generated else generate.load(model)
     check_splits(data)
-    if generated:
-        recordings(generated)  # refused before anything is written
     out = pathlib.Path(out)
     origin = {"generated": str(generated)} if generated else {"model": maker.hash}
-    open_study(out, {"recipe": to_dict(recipe), **origin, "shares": list(shares), "few": list(few)})
+    study = {"recipe": to_dict(recipe), **origin, "shares": list(shares), "few": list(few)}
+    check_study(out, study)
+    if generated:
+        recordings(generated)  # refused before anything is written
+    open_study(out, study)
     records = Recordings(out / "signals", data, (), names, recipe.model)
     group = split(records, 0, data)[0]
     check_scorable(data, records.target[group.test], labels)
