@@ -21,7 +21,7 @@ from ttecg.data.reports import NOTHING, canonical
 from ttecg.data.staged import staged_folder
 from ttecg.data.statements import ARRHYTHMIA, CLASSES, targets
 from ttecg.ecg import ECG, LEADS, to_eight, to_twelve
-from ttecg.evaluate.generation import prompt_of, with_reports
+from ttecg.evaluate.given import prompt_of, with_reports
 from ttecg.evaluate.reader_study_answers import GENERATED, KEY, RECORDED, form_columns
 from ttecg.evaluate.reader_study_pages import FIRST, draw
 from ttecg.export import check_out
