@@ -128,14 +128,22 @@ class EvaluateTokenizer:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateAdherence:
-    """Scores whether generated ECGs show what was asked for, by R peaks and intervals."""
+    """Scores whether generated ECGs show what was asked for, by published criteria.
 
-    examples = ("ttecg evaluate adherence --model demo --num 20",)
+    Each finding is asked for by two English and two German prompts. With --data, the same criteria are applied to
+    recorded ECGs: of that label, normal ones, and others.
+    """
+
+    examples = ("ttecg evaluate adherence --model demo --num 10 --data data/ptbxl-500",)
 
     # a bundle's name or folder
     model: str = "demo"
     # ECGs of each prompt
-    num: int = 20
+    num: int = 10
+    # prepared set whose recorded ECGs the criteria are applied to as well
+    data: Optional[pathlib.Path] = None
+    # which part of --data; nothing is trained, so all of it may be used
+    split: str = "all"
     # of the random choices
     seed: int = 0
     # folder for the figures; printed only unless given
@@ -148,7 +156,7 @@ class EvaluateAdherence:
         from ttecg.runtime import keep_compiled_programs
 
         keep_compiled_programs()
-        evaluate(self.model, self.num, self.seed, self.out)
+        evaluate(self.model, self.num, self.seed, self.data, self.split, self.out)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

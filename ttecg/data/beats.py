@@ -8,6 +8,8 @@ on a flat or otherwise odd one they return an empty array or None, never an erro
 Axes: T time, L lead, B beat, W sample within a beat window. Times in seconds unless the name says _ms.
 """
 
+import dataclasses
+
 import numpy as np
 from scipy import ndimage
 from scipy import signal as sps
@@ -175,6 +177,28 @@ def _parabola(y: np.ndarray, k: int) -> float:
 
 
 # --- the median beat and what is read off it ---
+
+
+@dataclasses.dataclass(frozen=True)
+class MedianBeat:
+    """The usual beat. signal (W, L): its median, mV at FINE, 0.5-40 Hz, of the independent leads that may vote.
+    leads: their names. onset, r, offset: samples within W where QRS begins, stands at its R peak, ends."""
+
+    signal: np.ndarray
+    leads: tuple[str, ...]
+    onset: int
+    r: int
+    offset: int
+
+
+def median_beat(ecg: ECG, peaks: np.ndarray | None = None) -> MedianBeat | None:
+    """Of the commonest kind of beat among `peaks` (`r_peaks` where not given); None where there is no whole beat."""
+    found = _median_beat(ecg, peaks)
+    if found is None:
+        return None
+    median_WL, centre, _, leads = found
+    onset, offset = _qrs_bounds(median_WL, centre)
+    return MedianBeat(median_WL, leads, onset, centre, offset)
 
 
 def qrs_width(ecg: ECG) -> float | None:
