@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ttecg.data.simulator import simulate
+from ttecg.ecg import to_eight, to_twelve
 from ttecg.evaluate import findings
 from ttecg.evaluate.findings_recorded import recorded_rows
 from ttecg.evaluate.findings_signs import NOTHING, signs
@@ -108,3 +109,15 @@ def test_recorded_shares_by_hand(normal):
 def test_labels_that_contradict_leave_a_record_out(normal):
     records = [(labelled(("AFLT", "SR")), normal[0]), (labelled(("AFLT",)), normal[0])]
     assert recorded_rows(records, [findings.FLUTTER])[findings.FLUTTER.name]["recorded"] == 1
+
+
+def test_where_each_beat_has_its_own_shape_none_is_premature():
+    ecg = simulate(["sinus rhythm", "ventricular premature beats"], 1)
+    seen = signs(ecg)
+    assert findings.PREMATURE.shown(seen) and 0.5 < seen.steady < 1
+    rng = np.random.default_rng(0)
+    mixed = ecg.signal.copy()
+    for beat in np.array_split(np.arange(len(mixed)), len(ecg.info["r_peaks"])):
+        mixed[beat] = to_twelve(to_eight(mixed[beat]) @ rng.normal(0, 0.6, (8, 8)))
+    assert signs(ecg.replace(signal=mixed)).steady < 0.5
+    assert not findings.PREMATURE.shown(signs(ecg.replace(signal=mixed)))

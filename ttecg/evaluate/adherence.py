@@ -50,8 +50,9 @@ def evaluate(
     rows = [asked(generator, line, num, seed) for line in tqdm(LINES, desc="prompts")]
     rows = [row | (recorded.get(row["asked"], _NO_RECORDS) if data else {}) for row in rows]
     print(
-        f"model {generator.name} ({generator.hash}), seed {seed}; medians of rate (/min), RR variation, PR and QRS (ms)"
+        f"model {generator.name} ({generator.hash}), seed {seed}; medians of rate (/min), RR variation, PR and QRS (ms),"
     )
+    print("share of beats that are alike")
     print(report.table([{k: v for k, v in row.items() if k != "by prompt"} for row in rows]))
     about = {"model": generator.name, "hash": generator.hash, "seed": seed, "data": str(data), "split": split}
     if out:
@@ -67,7 +68,7 @@ def asked(generator: TextToECG, line: Line, num: int, seed: int) -> dict:
         for ecg in generator.generate(prompt, num=num, seed=seed + p, heart_rate=line.heart_rate)
     ]
     seen = [signs(ecg) for ecg in ecgs]
-    passed = np.array([bool(line.finding.shown(s)) for s in seen])
+    passed = np.array([line.finding.shown(s) for s in seen])
     return {
         "asked": line.finding.name,
         "n": len(ecgs),
@@ -88,7 +89,7 @@ def _rate_error(seen: list[Signs], wanted: float | None) -> float | None:
 
 def _medians(seen: list[Signs]) -> dict[str, float | None]:
     found = {}
-    for name in ("rate", "variation", "pr", "qrs"):
+    for name in ("rate", "variation", "pr", "qrs", "steady"):
         values = np.array([getattr(s, name) for s in seen])
         found[name] = float(np.nanmedian(values)) if np.isfinite(values).any() else None
     return found

@@ -7,7 +7,7 @@ import numpy as np
 from ttecg.data.beats import FINE, intervals, median_beat, r_peaks
 from ttecg.data.beats_waves import Waves, waves
 from ttecg.ecg import ECG, LEADS
-from ttecg.evaluate.findings_ectopy import premature_wide_beats
+from ttecg.evaluate.findings_ectopy import alike, premature_wide_beats
 from ttecg.evaluate.findings_flutter import Shares, flutter_shares
 
 _RATE = 500.0  # XQRS misses beats at 100 samples per second
@@ -20,7 +20,8 @@ class Signs:
     """rate per minute and variation (coefficient, of RR) by wfdb's XQRS on the lead with the steepest QRS, a detector
     that no part of the generator knows; pr and qrs in ms, axis in degrees; NaN where not measurable. p: there is a
     steady P wave; p_upright: it points up in II and down in aVR. flutter: see `Shares`. premature: how many
-    premature wide beats. leads: waves of each lead by name. sex as known."""
+    premature wide beats. steady: share of beats whose QRS is the usual one. leads: waves of each lead by name. sex as
+    known."""
 
     rate: float
     variation: float
@@ -30,6 +31,7 @@ class Signs:
     p_upright: bool
     flutter: Shares
     premature: int
+    steady: float
     leads: dict[str, Waves]
     sex: str | None = None
 
@@ -38,7 +40,7 @@ class Signs:
         return bool(np.isfinite(self.pr))
 
 
-NOTHING = Signs(*[np.nan] * 5, False, Shares(*[np.nan] * 3), 0, dict.fromkeys(LEADS, _NONE))
+NOTHING = Signs(*[np.nan] * 5, False, Shares(*[np.nan] * 3), 0, np.nan, dict.fromkeys(LEADS, _NONE))
 
 
 def signs(ecg: ECG) -> Signs:
@@ -53,9 +55,11 @@ def signs(ecg: ECG) -> Signs:
         return NOTHING
     seen = {k: np.nan if v is None else v for k, v in intervals(ecg).items()}
     rate, variation = _rhythm(ecg)
+    alike_B = alike(ecg, beat, peaks)
     return Signs(
         rate, variation, seen["pr_ms"], seen["qrs_ms"], seen["axis_deg"], _p_upright(beat, seen["pr_ms"]),
-        flutter_shares(ecg, beat, peaks / ecg.rate), premature_wide_beats(ecg, beat, peaks), found, ecg.sex,
+        flutter_shares(ecg, beat, peaks / ecg.rate), premature_wide_beats(ecg, beat, peaks, alike_B),
+        float(alike_B.mean()), found, ecg.sex,
     )  # fmt: skip
 
 
