@@ -49,10 +49,8 @@ def evaluate(
     generator: TextToECG = load(model)
     rows = [asked(generator, line, num, seed) for line in tqdm(LINES, desc="prompts")]
     rows = [row | (recorded.get(row["asked"], _NO_RECORDS) if data else {}) for row in rows]
-    print(
-        f"model {generator.name} ({generator.hash}), seed {seed}; medians of rate (/min), RR variation, PR and QRS (ms),"
-    )
-    print("share of beats that are alike")
+    print(f"model {generator.name} ({generator.hash}), seed {seed}")
+    print("medians of rate (/min), RR variation, PR and QRS (ms), and of the share of beats that are alike")
     print(report.table([{k: v for k, v in row.items() if k != "by prompt"} for row in rows]))
     about = {"model": generator.name, "hash": generator.hash, "seed": seed, "data": str(data), "split": split}
     if out:
