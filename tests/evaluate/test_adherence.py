@@ -67,7 +67,9 @@ def test_rows_say_what_was_seen(monkeypatch, tmp_path):
     near, block = adherence.evaluate("sim", num=1, out=tmp_path)
     assert near["n"] == 4 and near["pass"] == 1 and near["error"] < 3 and near["faulty"] == 0
     assert block["pass"] == 0 and block["error"] is None
-    assert json.loads((tmp_path / "adherence.json").read_text())["rows"] == [near, block]
+    found = json.loads((tmp_path / "adherence.json").read_text())
+    assert found["rows"] == [near, block]
+    assert found["all of --heart-rate"] == {"pass": near["pass"], "error": near["error"]}
 
 
 def test_recorded_shares_stand_beside(monkeypatch):

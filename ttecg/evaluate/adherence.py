@@ -52,7 +52,15 @@ def evaluate(
     print(f"model {generator.name} ({generator.hash}), seed {seed}")
     print("medians of rate (/min), RR variation, PR and QRS (ms), and of the share of beats that are alike")
     print(report.table([{k: v for k, v in row.items() if k != "by prompt"} for row in rows]))
-    about = {"model": generator.name, "hash": generator.hash, "seed": seed, "data": str(data), "split": split}
+    all_rates = together(rows)
+    if all_rates:
+        print(
+            f"all of --heart-rate: {all_rates['pass']:.3f} pass, mean absolute error {all_rates['error']:.2f}/min"
+        )
+    about = {
+        "model": generator.name, "hash": generator.hash, "seed": seed,
+        "data": data and str(data), "split": split, "all of --heart-rate": all_rates,
+    }  # fmt: skip
     if out:
         report.save(out, "adherence", about, rows)
     return rows
@@ -76,6 +84,14 @@ def asked(generator: TextToECG, line: Line, num: int, seed: int) -> dict:
         "faulty": sum(bool(faults(e)) for e in ecgs),
         "by prompt": {p: float(share) for p, share in zip(line.prompts, passed.reshape(-1, num).mean(1))},
     }
+
+
+def together(rows: list[dict]) -> dict | None:
+    """Share that passes and mean absolute error over all lines that ask for a rate; None without one."""
+    asked_for = [row for row in rows if row["error"] is not None]
+    return (
+        {k: float(np.mean([row[k] for row in asked_for])) for k in ("pass", "error")} if asked_for else None
+    )
 
 
 def _rate_error(seen: list[Signs], wanted: float | None) -> float | None:
