@@ -123,3 +123,9 @@ def test_the_first_so_many_records(monkeypatch):
         few[3]
     with pytest.raises(ValueError, match="6 training records are asked for, 5 are there"):
         Source.parse("set:6").open("train")
+
+
+def test_sets_of_other_sizes_have_other_fingerprints():
+    prints = [Source.parse(text).fingerprint() for text in ("simulator", "simulator:4", "simulator:5@2")]
+    assert all(a != b for a, b in itertools.combinations(prints, 2))
+    assert Source.parse("simulator:5@1").fingerprint() == prints[2]

@@ -49,11 +49,12 @@ class Source:
 
     def fingerprint(self) -> dict:
         """What decides the content of the set, for the names of caches."""
+        count = {"count": self.count} if self.count else {}
         if self.simulated:
-            return {"ttecg": importlib.metadata.version("ttecg")}
+            return {"ttecg": importlib.metadata.version("ttecg")} | count
         from ttecg.data.dataset import describe
 
-        return describe(self.path) | ({"count": self.count} if self.count else {})
+        return describe(self.path) | count
 
     def open(self, split: str) -> Sequence:
         """A random-access sequence of ECGs."""
