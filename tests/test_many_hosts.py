@@ -37,12 +37,18 @@ ENVIRONMENT = {
 NOTE_PID = 'echo $$ > "$0-$JAX_PROCESS_ID" && exec "$@"'
 
 
+def command(task: str, workdir: pathlib.Path, settings: dict) -> list[str]:
+    """The command that trains as a debug config says."""
+    config = str(REPOSITORY / "configs" / f"{task}_debug.py")
+    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    return [
+        sys.executable, "-m", "ttecg", "train", task, "--config", config, "--workdir", str(workdir), *words
+    ]  # fmt: skip
+
+
 def training(workdir: pathlib.Path, *more: str) -> list[str]:
     """The command that trains a network of eight channels."""
-    settings = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
-    config = str(REPOSITORY / "configs" / "unet_debug.py")
-    command = [sys.executable, "-m", "ttecg", "train", "unet", "--config", config, "--workdir", str(workdir)]
-    return [*command, *settings, *more]
+    return [*command("unet", workdir, SMALL), *more]
 
 
 def alone(workdir: pathlib.Path, *more: str) -> subprocess.CompletedProcess:
@@ -54,9 +60,15 @@ def alone(workdir: pathlib.Path, *more: str) -> subprocess.CompletedProcess:
 
 def start(workdir: pathlib.Path, *more: str) -> subprocess.Popen:
     """The training as a job of two processes. Its output and their ids go to files beside the work directory."""
-    command = ["bash", "-c", NOTE_PID, f"{workdir}.pid", *training(workdir, "--distributed", *more)]
+    return two_of(
+        workdir, ["bash", "-c", NOTE_PID, f"{workdir}.pid", *training(workdir, "--distributed", *more)]
+    )
+
+
+def two_of(workdir: pathlib.Path, words: list[str]) -> subprocess.Popen:
+    """Two processes of a command; their output goes to a file beside the work directory."""
     with open(f"{workdir}.out", "ab") as out:
-        return subprocess.Popen([str(LOCAL), "2", *command], stdout=out, stderr=out, env=ENVIRONMENT)
+        return subprocess.Popen([str(LOCAL), "2", *words], stdout=out, stderr=out, env=ENVIRONMENT)
 
 
 def output(workdir: pathlib.Path) -> str:
@@ -142,6 +154,20 @@ def test_what_is_wrong_for_all_processes_ends_all_with_one_line_each(undisturbed
     end(start(undisturbed), undisturbed, 2)
     said = output(undisturbed)[before:]
     assert said.count("holds a run already; add --resume") == 2 and "Traceback" not in said, said
+
+
+@pytest.mark.slow
+def test_what_comes_from_data_and_other_models_reaches_all_processes(debug_runs, tmp_path):
+    """A decoder takes codes, which one process writes, and arrays of the tokenizer, which lie on each one's device."""
+    workdir = tmp_path / "run"
+    settings = {
+        "tokenizer": debug_runs.tokenizer,
+        "sources": ("simulator:4",),
+        "validation": 2,
+        "run.steps": 2,
+    }
+    end(two_of(workdir, [*command("decoder", workdir, settings), "--distributed"]), workdir)
+    assert latest(workdir) == 2 and len(list(workdir.glob("codes-*.npz"))) == 1
 
 
 def test_a_process_without_a_job_is_told_how_jobs_start(tmp_path):

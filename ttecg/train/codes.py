@@ -6,10 +6,12 @@ gives one.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -74,37 +76,37 @@ def extract(
 ) -> Examples:
     """The examples of source `text` ("PATH@WEIGHT"), from the cache, or made by the main process and put there.
 
-    tokenizer: a `bundle.LoadedTokenizer`. limit: only the first so many records. The cache file's name holds a hash
-    of all that decides its content.
+    tokenizer: a `bundle.LoadedTokenizer`. limit: only the first so many records.
     """
     source = Source.parse(text)
-    key = json.dumps(
-        [
-            source.path,
-            split,
-            tokenizer.hash,
-            variants,
-            seed,
-            source.fingerprint(),
-            *([limit] if limit else []),
-        ]
-    )
-    path = pathlib.Path(cache) / f"codes-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    key = [
+        source.path,
+        split,
+        tokenizer.hash,
+        variants,
+        seed,
+        source.fingerprint(),
+        *([limit] if limit else []),
+    ]
+    make = functools.partial(_make, source, split, tokenizer, variants, seed, limit)
+    return Examples(**cached(cache, key, lambda: vars(make())))
 
-    def make():
+
+def cached(cache, key: list, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays of `codes-HASH.npz` in a directory, the hash that of `key` (JSON data); the main process makes them
+    where they are not there yet."""
+    path = pathlib.Path(cache) / f"codes-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}.npz"
+
+    def store():
         if not path.exists():
-            _store(_make(source, split, tokenizer, variants, seed, limit), path)
+            scratch = path.with_suffix(".tmp.npz")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(scratch, **make())
+            os.replace(scratch, path)
 
-    distributed.by_main(make)
+    distributed.by_main(store)
     with np.load(path, allow_pickle=False) as stored:
-        return Examples(**{k: stored[k] for k in stored.files})
-
-
-def _store(examples: Examples, path: pathlib.Path):
-    scratch = path.with_suffix(".tmp.npz")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(scratch, **{f.name: getattr(examples, f.name) for f in dataclasses.fields(Examples)})
-    os.replace(scratch, path)
+        return dict(stored)
 
 
 def _make(source: Source, split: str, tokenizer, variants: int, seed: int, limit: int | None) -> Examples:

@@ -1,38 +1,31 @@
 """What a waveform decoder is trained on: records, their copies with another gain and axis, and the codes of each."""
 
-import hashlib
-import json
-import os
-import pathlib
-
 import numpy as np
 from tqdm import tqdm
 
 from ttecg.bundle import LoadedTokenizer
 from ttecg.data import augment, batches
 from ttecg.ecg import to_eight, to_twelve
+from ttecg.train.codes import cached
 from ttecg.train.tokenizer import prepare_signal
 
 
 def extract(name: str, records, tokenizer: LoadedTokenizer, variants: int, seed: int, cache) -> np.ndarray:
-    """Codes (M, V, N, Q) uint16 of the variants of every record of source `name`, from the cache directory or made
-    and put there. The file's name holds a hash of all that decides its content."""
-    fingerprint = batches.Source.parse(name).fingerprint()
-    key = json.dumps(
-        [name.rpartition("@")[0] or name, len(records), tokenizer.hash, variants, seed, fingerprint]
-    )
-    path = pathlib.Path(cache) / f"codes-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    if path.exists():
-        with np.load(path, allow_pickle=False) as stored:
-            return stored["codes"]
-    found = []
-    for number in tqdm(range(len(records)), desc=f"codes of {name}", unit="ECG", mininterval=1):
-        whole = prepare_signal(records[number], tokenizer.config)[: tokenizer.config.samples]
-        found.append(tokenizer.encode(np.stack([varied(whole, seed, number, v) for v in range(variants)])))
-    codes, scratch = np.stack(found).astype(np.uint16), path.with_suffix(".tmp.npz")
-    np.savez(scratch, codes=codes)
-    os.replace(scratch, path)
-    return codes
+    """Codes (M, V, N, Q) uint16 of the variants of every record of source `name`, from the cache directory, or made by
+    the main process and put there."""
+    source = batches.Source.parse(name)
+    key = [source.path, len(records), tokenizer.hash, variants, seed, source.fingerprint()]
+
+    def make():
+        found = []
+        for number in tqdm(range(len(records)), desc=f"codes of {name}", unit="ECG", mininterval=1):
+            whole = prepare_signal(records[number], tokenizer.config)[: tokenizer.config.samples]
+            found.append(
+                tokenizer.encode(np.stack([varied(whole, seed, number, v) for v in range(variants)]))
+            )
+        return {"codes": np.stack(found).astype(np.uint16)}
+
+    return cached(cache, key, make)["codes"]
 
 
 def varied(x_TxL: np.ndarray, seed: int, number: int, variant: int) -> np.ndarray:

@@ -153,6 +153,16 @@ def gathered(tree):
     return jax.tree.map(lambda x: multihost_utils.process_allgather(x, tiled=True), tree)
 
 
+def laid_out(tree, shardings):
+    """The arrays of a tree as their shardings say. Those that a process has made for itself, alike in all processes, go
+    by way of the host: JAX moves none from devices of one process to another's."""
+
+    def host(x):
+        return x if isinstance(x, jax.Array) and not x.is_fully_addressable else np.asarray(x)
+
+    return jax.device_put(tree if jax.process_count() == 1 else jax.tree.map(host, tree), shardings)
+
+
 def asked_to_stop(step: int) -> bool:
     """Whether SIGTERM has come to any of several processes; True in the same step for all, if each asks every step."""
     return multihost_utils.reached_preemption_sync_point(step)

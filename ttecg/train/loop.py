@@ -88,7 +88,7 @@ def train(task: Task, run: RunConfig, workdir, *, describe: dict | None = None) 
         if checkpoints.latest is None:
             state = compiled.init(jax.random.key(run.seed))
             if task.prepare:
-                state = jax.device_put(task.prepare(state), compiled.layout)
+                state = distributed.laid_out(task.prepare(state), compiled.layout)
         else:
             state = checkpoints.restore(compiled.state)
         start = int(state.step)
