@@ -42,8 +42,9 @@ def test_what_remat_computes_again_is_no_more_work(config_of):
 def test_tokens(config_of):
     generator = objective_of(config_of("generator_debug", *TINY))
     assert train.tokens(generator) == 8 + generator.inputs["plan"].shape[0] + 24
-    unet = objective_of(config_of("unet_debug"))
-    assert train.tokens(unet) == unet.inputs["signal"].shape[0]
+    for name in ("unet_debug", "decoder_debug"):
+        signals = objective_of(config_of(name))
+        assert train.tokens(signals) == signals.inputs["signal"].shape[0]
 
 
 def test_the_peak_is_that_of_a_product():
@@ -60,6 +61,8 @@ def test_the_peak_is_that_of_a_product():
         (["--set", "run.attention=flash"], "run.attention is 'xla' or 'cudnn', got 'flash'"),
         (["--set", "run.attention=cudnn"], "needs an NVIDIA GPU"),
         (["--seconds", "0"], "--seconds 0: give more than 0"),
+        (["--json", "configs"], "--json configs: is a folder"),
+        (["--config", "configs/text_tokenizer.py"], "is not trained by steps"),
     ],
 )
 def test_wrong_words(words, said, capsys):

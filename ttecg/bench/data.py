@@ -8,7 +8,7 @@ import itertools
 import time
 from collections.abc import Iterator
 
-from ttecg.bench.machine import machine, peak_memory, write_json
+from ttecg.bench.machine import check_json, machine, peak_memory, write_json
 from ttecg.data.dataset import Dataset, drawn_batch, open_dataset
 from ttecg.evaluate import report
 
@@ -18,6 +18,7 @@ _AHEAD = 2  # batches
 
 def bench(data, batch: int = 256, seconds: float = 10.0, json_file=None) -> dict:
     """Prints and returns one row: what was read how fast, and the memory before and after. json_file: written too."""
+    check_json(json_file)
     records = open_dataset(data, "all")
     stream = _batches(records, batch)
     shape = [next(stream)["signal"].shape[1:] for _ in range(_WARM_UP)][0]

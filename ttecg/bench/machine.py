@@ -36,6 +36,12 @@ def peak_memory() -> float:
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
+def check_json(path):
+    """ValueError where `write_json` could not write there: named before anything is timed."""
+    if path is not None and (pathlib.Path(path).is_dir() or pathlib.Path(path).parent.is_file()):
+        raise ValueError(f"--json {path}: is a folder, or lies in a file; give the name of a file")
+
+
 def write_json(path, figures: dict):
     """Complete or absent; nothing where no path is given."""
     if path is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import jax
 
-from ttecg.bench.machine import machine, peak_memory, write_json
+from ttecg.bench.machine import check_json, machine, peak_memory, write_json
 from ttecg.bench.product import product_rate
 from ttecg.evaluate import report
 from ttecg.models.layers import compute_dtype
@@ -27,6 +27,7 @@ _LEAST = 3  # steps that are timed at least
 def bench(config, vary: dict[str, list[str]], seconds: float = 10.0, json_file=None) -> list[dict]:
     """Prints and returns a row for the config as it is and one for every value of every field in `vary`
     ({"run.batch": ["1", "4"]}), all else as it is. json_file: written too."""
+    check_json(json_file)
     about = machine("jax", "jaxlib") | {"device": f"{jax.device_count()} x {jax.devices()[0].device_kind}"}
     print("\n".join(f"{key}: {value}" for key, value in about.items()))
     rows = []
@@ -47,7 +48,7 @@ def _variants(config, vary: dict[str, list[str]]) -> Iterator[tuple[str, object]
 
 def measure(config, seconds: float) -> dict:
     """One row: sizes, the time of a step (median), what follows from it, and the device's memory."""
-    run, objective = config.run, objective_of(config)
+    objective, run = objective_of(config), config.run
     mesh = sharding.make_mesh(run.mesh_data, run.mesh_model)
     devices = mesh.size
     made = program(objective, run, mesh)
@@ -82,7 +83,7 @@ def measure(config, seconds: float) -> dict:
 def tokens(objective: Objective) -> int:
     """Positions of an example that a transformer sees: prompt, plan and frames; samples of a signal elsewhere."""
     shapes = objective.inputs
-    if "codes" in shapes:
+    if "prompt" in shapes:
         plan = shapes["plan"].shape[0] if "plan_table" in objective.functional.param_names else 0
         return shapes["prompt"].shape[0] + plan + shapes["codes"].shape[0]
     return max(size for s in shapes.values() for size in s.shape)
@@ -101,6 +102,6 @@ def model_flops(config) -> dict[str, float]:
 
 
 def _memory() -> float:
-    """MB: the most that a device has held, or on a CPU that the process has."""
+    """MB: the most that a device has held so far, or on a CPU that the process has."""
     stats = jax.devices()[0].memory_stats() or {}
     return stats["peak_bytes_in_use"] / 1e6 if "peak_bytes_in_use" in stats else peak_memory()
