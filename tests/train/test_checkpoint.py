@@ -92,6 +92,14 @@ def test_a_checkpoint_that_was_being_written_is_not_there(saved):
         checkpoints.restore_weights()
 
 
+def test_a_damaged_checkpoint_is_named(saved):
+    workdir, _ = saved
+    for file in (workdir / "checkpoints" / "3" / "weights").rglob("d/*"):
+        file.write_bytes(b"")
+    with Checkpoints(workdir) as checkpoints, pytest.raises(ValueError, match="3 cannot be read .*delete it"):
+        checkpoints.restore_weights()
+
+
 def test_no_checkpoint_is_said_so(tmp_path):
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(ValueError, match="train first"):
         assert checkpoints.latest is None

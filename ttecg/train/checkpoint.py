@@ -4,6 +4,7 @@ A checkpoint has two items: "weights" (averaged parameters and buffers), which a
 exported, and "training" (step, parameters, optimiser), which going on needs besides.
 """
 
+import contextlib
 import pathlib
 
 import jax
@@ -41,26 +42,36 @@ class Checkpoints:
     def restore(self, abstract_state: TrainState) -> TrainState:
         """The newest state, laid out as the shardings of `abstract_state` say."""
         weights, training = _split(abstract_state)
-        got = self._restore(weights=weights, training=training)
+        with self._reading():
+            got = self._restore(weights=weights, training=training)
         return TrainState(**got["weights"], **got["training"])
 
     def restore_weights(self) -> tuple[dict, dict]:
         """(averaged parameters, buffers) of the newest checkpoint on one device, whatever mesh wrote it."""
-        self._require()
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        stored = self._manager.item_metadata(self.latest)["weights"].tree
-        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), stored)
-        got = self._restore(weights=shapes)["weights"]
+        with self._reading():
+            stored = self._manager.item_metadata(self.latest)["weights"].tree
+            shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), stored)
+            got = self._restore(weights=shapes)["weights"]
         return got["ema"], got["buffers"]
 
     def _restore(self, **items):
-        self._require()
         args = {name: ocp.args.StandardRestore(tree) for name, tree in items.items()}
         return self._manager.restore(self.latest, args=ocp.args.Composite(**args))
 
-    def _require(self):
+    @contextlib.contextmanager
+    def _reading(self):
+        """ValueError where there is no checkpoint, or where what is done in the block cannot read it."""
         if self.latest is None:
             raise ValueError(f"no checkpoint in {self._manager.directory}; train first")
+        try:
+            yield
+        except Exception as error:  # orbax raises of many kinds, some of them plain
+            said = str(error).strip().partition("\n")[0][:200]
+            raise ValueError(
+                f"checkpoint {self._manager.directory / str(self.latest)} cannot be read ({said}); if it is damaged, "
+                "delete it to go on from the one before"
+            ) from error
 
     def close(self):
         """Waits for the last save."""
