@@ -1,5 +1,6 @@
 """Every config of the repository loads, builds, and can be written down and read again."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -77,6 +78,14 @@ def test_decoders_fit_their_tokenizers(config_of):
         for name in ("leads", "rate", "frames", "levels", "codes", "code_dim", "frame_samples"):
             assert getattr(vq, name) == getattr(decoder, name)
         assert decoder.samples(vq.frames) == vq.samples
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
+def test_a_run_scores_something(file):
+    config = load_config(file)
+    if not isinstance(config, TextTokenizerTraining):
+        with pytest.raises(ValueError, match="validation"):
+            dataclasses.replace(config, validation=0)
 
 
 def test_debug_configs_are_for_seconds(config_of):

@@ -233,11 +233,17 @@ def test_a_batch_that_does_not_divide_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, value", [("steps", 0), ("batch", 0), ("keep", 0), ("mesh_model", 0), ("mesh_data", -1)]
+    "name, value",
+    [("steps", 0), ("batch", 0), ("keep", 0), ("mesh_model", 0), ("mesh_data", -1), ("seed", -1)],
 )
 def test_numbers_that_make_no_run_are_named(name, value):
     with pytest.raises(ValueError, match=f"run.{name} must be at least"):
         run_config(**{name: value})
+
+
+def test_an_average_that_never_moves_is_named():
+    with pytest.raises(ValueError, match="run.ema must be"):
+        run_config(ema=1.0)
 
 
 SLOW = run_config(steps=100_000, checkpoint_every=1)

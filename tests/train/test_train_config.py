@@ -144,6 +144,14 @@ def test_a_resumed_run_must_be_the_same_run(tmp_path):
         open_workdir(tmp_path / "run", Inner(), resume=True)
 
 
+@pytest.mark.parametrize("text", ['{"task": "Ou', "[1]", "7"])
+def test_a_damaged_work_directory_is_named(tmp_path, text):
+    open_workdir(tmp_path / "run", Outer(), resume=False)
+    (tmp_path / "run" / "config.json").write_text(text)
+    with pytest.raises(ValueError, match="config.json is damaged"):
+        open_workdir(tmp_path / "run", Outer(), resume=True)
+
+
 def test_other_directories_are_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no run to resume"):
         open_workdir(tmp_path / "new", Outer(), resume=True)

@@ -47,6 +47,10 @@ def test_training_starts_from_another_run(straight, tmp_path):
         assert (np.asarray(begun.params[name]) == np.asarray(value)).all()
     with pytest.raises(ValueError, match="checkpoint|no model|none of its"):
         unet.run(override(SHORT, [f"init={tmp_path / 'nothing'}"]), tmp_path / "fails")
+    wider = override(SHORT, [f"init={workdir}", f"model.widths={(*SHORT.model.widths[:-1], 32)}"])
+    with pytest.raises(ValueError, match="do not fit this model at"):
+        unet.run(wider, tmp_path / "fails")
+    assert not (tmp_path / "fails").exists()
 
 
 def test_lead_sets_are_always_answerable():

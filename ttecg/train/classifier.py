@@ -18,7 +18,7 @@ from ttecg.models import lead_maps
 from ttecg.models.functional import Functional
 from ttecg.models.resnet import ResNetConfig
 from ttecg.train import sharding
-from ttecg.train.config import open_workdir, to_dict
+from ttecg.train.config import at_least, open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats
 from ttecg.train.state import OptimizerConfig
@@ -56,9 +56,7 @@ class ClassifierTraining:
     def __post_init__(self):
         label_names(self.labels)
         visible_eight(self.leads)
-        for name, least in (("crop", 16), ("noise", 0), ("gain", 1), ("mixup", 0)):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        at_least(self, crop=16, noise=0, gain=1, mixup=0, validation=1)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -85,6 +85,13 @@ def _name(kind) -> str:
     return " or ".join(k.__name__ for k in _types(kind))
 
 
+def at_least(config, prefix: str = "", **least: float):
+    """ValueError for a field of a config that is less than it may be, or no number."""
+    for name, value in least.items():
+        if not getattr(config, name) >= value:
+            raise ValueError(f"{prefix}{name} must be at least {value:g}, got {getattr(config, name)}")
+
+
 def to_dict(config) -> dict:
     """Plain JSON data of a config."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
@@ -134,7 +141,7 @@ def _open_workdir(workdir, config, resume):
             raise ValueError(
                 f"{workdir} holds a run already; add --resume to go on with it, or give another --workdir"
             )
-        before = json.loads(file.read_text())
+        before = _written(file)
         if before.get("task") != now["task"]:
             raise ValueError(
                 f"{workdir} holds a {before.get('task')} run, not a {now['task']} run; give another --workdir"
@@ -152,6 +159,14 @@ def _open_workdir(workdir, config, resume):
         raise ValueError(f"{workdir} is not empty and holds no run; give another --workdir")
     workdir.mkdir(parents=True, exist_ok=True)
     write_text(file, json.dumps(now, indent=1))
+
+
+def _written(file: pathlib.Path) -> dict:
+    """What a run has written into its config.json."""
+    try:
+        return dict(json.loads(file.read_text()))
+    except (ValueError, TypeError):
+        raise ValueError(f"{file} is damaged; put it right, or give another --workdir") from None
 
 
 def _difference(a, b, path: str = "") -> str:

@@ -12,16 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ttecg import metrics, plot
-from ttecg.bundle import LoadedTokenizer, load_fitting, load_tokenizer
+from ttecg.bundle import LoadedTokenizer, load_tokenizer
 from ttecg.data import batches
 from ttecg.ecg import ECG, LEADS, to_twelve
 from ttecg.models.functional import Functional
 from ttecg.models.hifigan import HifiGanConfig
 from ttecg.models.hifigan_judges import JudgesConfig, WithJudges, fool_losses, judge_loss
 from ttecg.models.losses import linear_stft
-from ttecg.train import sharding
+from ttecg.train import first_weights, sharding
 from ttecg.train.codes import normalised_code_vectors
-from ttecg.train.config import open_workdir, to_dict
+from ttecg.train.config import at_least, open_workdir, to_dict
 from ttecg.train.decoder_codes import extract, varied
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats, integers
@@ -66,12 +66,11 @@ class DecoderTraining:
     run: RunConfig = RunConfig(steps=2000, batch=16, eval_every=200, checkpoint_every=100)
 
     def __post_init__(self):
+        at_least(self, validation=1, variants=1)
         if not 0 <= self.crop <= self.model.frames:
             raise ValueError(
                 f"crop must be 1 to {self.model.frames} frames (or 0 for whole records), got {self.crop}"
             )
-        if self.variants < 1:
-            raise ValueError(f"variants must be at least 1, got {self.variants}")
 
     @property
     def functional(self) -> Functional:
@@ -86,6 +85,9 @@ def run(config: DecoderTraining, workdir, resume: bool = False):
     check_fits(config.model, tokenizer)
     sources, mixture = batches.open_sources(config.sources, "train")
     held_out = batches.open_sources(config.sources, "validation")[0][0]
+    what = objective(config)
+    if not resume:
+        first_weights.check(config.init, what.functional, NET)
     workdir = open_workdir(workdir, config, resume)
     names = batches.with_split(config.sources, "train")
     codes = [
@@ -94,7 +96,7 @@ def run(config: DecoderTraining, workdir, resume: bool = False):
     ]
     make_row = _row_maker(config, tokenizer, sources, mixture, codes)
     task = Task(
-        objective=objective(config),
+        objective=what,
         batch=batches.batches(make_row, config.run.seed, config.run.batch),
         evaluate=functools.partial(evaluate, config, *_held_out(config, tokenizer, held_out), workdir),
         prepare=functools.partial(_start, config, tokenizer, codes),
@@ -166,13 +168,7 @@ def _start(config: DecoderTraining, tokenizer: LoadedTokenizer, codes, state):
         seen = np.concatenate([c[:, 0] for c in codes])
         new[NET + "vectors"] = normalised_code_vectors(tokenizer.code_vectors, seen)
     state = dataclasses.replace(state, buffers=state.buffers | new)
-    if not config.init:
-        return state
-    params, missing = load_fitting(config.init, state.params)
-    missing = [name for name in missing if name.startswith(NET)]
-    if missing:
-        raise ValueError(f"init={config.init}: its weights do not fit this model at {missing[0]}")
-    return dataclasses.replace(state, params=params, ema=jax.tree.map(jnp.copy, params))
+    return first_weights.begun(config.init, state, NET)
 
 
 # --- one step ---

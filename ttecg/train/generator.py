@@ -15,8 +15,8 @@ from ttecg.models import beat_plan
 from ttecg.models.functional import Functional
 from ttecg.models.generator import GeneratorConfig
 from ttecg.models.paper_generator import PaperGeneratorConfig
-from ttecg.train import codes, sharding, text_tokenizer
-from ttecg.train.config import open_workdir, to_dict, write_bytes, write_text
+from ttecg.train import codes, first_weights, sharding, text_tokenizer
+from ttecg.train.config import at_least, open_workdir, to_dict, write_bytes, write_text
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats, integers
 from ttecg.train.sharding import P, Rules
@@ -70,6 +70,7 @@ class GeneratorTraining:
     run: RunConfig = RunConfig(steps=4000, batch=16, eval_every=250, checkpoint_every=100)
 
     def __post_init__(self):
+        at_least(self, validation=1, variants=1, prompt_length=len(self.conditions) + 2)
         if len(self.level_loss) != self.model.levels:
             raise ValueError(
                 f"level_loss has {len(self.level_loss)} weights for {self.model.levels} levels of codes"
@@ -81,9 +82,11 @@ def run(config: GeneratorTraining, workdir, resume: bool = False):
     tokenizer = load_tokenizer(config.tokenizer)
     encoder = PromptEncoder(text_tokenizer.load(config.text), config.conditions, config.model.prompt)
     model = resolve(config.model, tokenizer.config, encoder)
-    sources, mixture = batches.open_sources(
-        config.sources, "train"
-    )  # a wrong source is named before anything is made
+    what = objective(dataclasses.replace(config, model=model))
+    # a wrong source and weights that do not fit are named before anything is made
+    sources, mixture = batches.open_sources(config.sources, "train")
+    if not resume:
+        first_weights.check(config.init, what.functional, own=None)
     workdir = open_workdir(workdir, config, resume)
     write_text(workdir / MODEL_FILE, json.dumps(describe_generator(model), indent=1))
     write_bytes(workdir / TEXT_FILE, encoder.model)
@@ -95,7 +98,6 @@ def run(config: GeneratorTraining, workdir, resume: bool = False):
         extract(s, "validation", limit=config.validation)
         for s in batches.with_split(config.sources, "validation")
     ]
-    what = objective(dataclasses.replace(config, model=model))
     task = Task(
         objective=what,
         batch=batches.batches(

@@ -18,6 +18,7 @@ import jax
 
 from ttecg.train import distributed, sharding
 from ttecg.train.checkpoint import Checkpoints
+from ttecg.train.config import at_least
 from ttecg.train.log import Log
 from ttecg.train.objective import Objective, program
 from ttecg.train.state import TrainState
@@ -53,15 +54,21 @@ class RunConfig:
     wandb: str = ""
 
     def __post_init__(self):
-        for name in (
-            "steps", "batch", "log_every", "eval_every", "checkpoint_every", "keep", "mesh_model", "accumulate"
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ValueError(f"run.{name} must be at least 1, got {getattr(self, name)}")
+        counts = (
+            "steps",
+            "batch",
+            "log_every",
+            "eval_every",
+            "checkpoint_every",
+            "keep",
+            "mesh_model",
+            "accumulate",
+        )
+        at_least(self, "run.", **dict.fromkeys(counts, 1), seed=0, mesh_data=0)
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"run.ema must be from 0 up to, but not, 1, got {self.ema}")
         if self.attention not in ("xla", "cudnn"):
             raise ValueError(f"run.attention is 'xla' or 'cudnn', got {self.attention!r}")
-        if self.mesh_data < 0:
-            raise ValueError(f"run.mesh_data must be at least 0 (all devices), got {self.mesh_data}")
 
 
 @dataclasses.dataclass(frozen=True)

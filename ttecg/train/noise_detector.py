@@ -26,7 +26,7 @@ from ttecg.ecg import ECG, INDEPENDENT
 from ttecg.models.functional import Functional
 from ttecg.models.noise_detector import LEVELS, QUANTILES, NoiseDetectorConfig, hrv_scaled, standardised
 from ttecg.train import distributed, sharding
-from ttecg.train.config import open_workdir, to_dict
+from ttecg.train.config import at_least, open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats
 from ttecg.train.state import OptimizerConfig
@@ -60,10 +60,9 @@ class NoiseDetectorTraining:
     run: RunConfig = RunConfig(steps=1000, batch=128, eval_every=250, checkpoint_every=250, ema=0.99)
 
     def __post_init__(self):
+        at_least(self, validation=1, fitted=20)
         if len(self.snr) != 2 or self.snr[0] > self.snr[1]:
             raise ValueError(f"snr is (from, to) in dB, got {self.snr}")
-        if self.fitted < 20:
-            raise ValueError(f"fitted must be at least 20, got {self.fitted}")
 
 
 def run(config: NoiseDetectorTraining, workdir, resume: bool = False):
@@ -83,7 +82,7 @@ def run(config: NoiseDetectorTraining, workdir, resume: bool = False):
         evaluate=functools.partial(evaluate, functional, scored),
     )
     state = train(task, config.run, workdir, describe=to_dict(config))
-    if int(state.step) == config.run.steps:  # else it was asked to stop before
+    if int(state.step) >= config.run.steps:  # else it was asked to stop before
         params = distributed.gathered(state.ema)
         distributed.by_main(
             lambda: _write_fitted(functional, params, _some(sources, config), config, workdir)

@@ -32,6 +32,8 @@ class OptimizerConfig:
     def __post_init__(self):
         if self.schedule not in ("cosine", "constant", "exponential"):
             raise ValueError(f"schedule is 'cosine', 'constant' or 'exponential', got {self.schedule!r}")
+        if self.warmup < 0:
+            raise ValueError(f"optimizer.warmup must be at least 0, got {self.warmup}")
 
     def rate(self, steps: int) -> optax.Schedule:
         warm = optax.linear_schedule(0.0, self.learning_rate, max(self.warmup, 1))

@@ -16,7 +16,7 @@ from ttecg.models.losses import multi_resolution_stft
 from ttecg.models.tokenizer import TokenizerConfig
 from ttecg.models.vq import codebook_use
 from ttecg.train import sharding
-from ttecg.train.config import open_workdir, to_dict
+from ttecg.train.config import at_least, open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats, integers
 from ttecg.train.state import OptimizerConfig
@@ -54,6 +54,7 @@ class TokenizerTraining:
     run: RunConfig = RunConfig(steps=4000, batch=32, eval_every=500, checkpoint_every=250)
 
     def __post_init__(self):
+        at_least(self, validation=1)
         frame, rest = self.model.frame_samples, self.model.samples % self.model.frame_samples
         if self.crop and self.crop % frame != rest:
             raise ValueError(

@@ -18,8 +18,8 @@ from ttecg.ecg import INDEPENDENT
 from ttecg.models.functional import Functional
 from ttecg.models.two_lead import INPUTS, TwoLeadConfig
 from ttecg.models.two_lead_adversary import WithAdversary, fool_loss, judge_loss
-from ttecg.train import sharding
-from ttecg.train.config import open_workdir, to_dict
+from ttecg.train import first_weights, sharding
+from ttecg.train.config import at_least, open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, shapes_of
 from ttecg.train.state import OptimizerConfig
@@ -72,6 +72,7 @@ class TwoLeadTraining:
     run: RunConfig = RunConfig(steps=3000, batch=24, eval_every=300, checkpoint_every=300)
 
     def __post_init__(self):
+        at_least(self, validation=1)
         if self.diversity and not self.model.latent:
             raise ValueError(
                 f"diversity={self.diversity:g} needs a random vector; set model.latent, to 16 say"
@@ -100,10 +101,13 @@ def run(config: TwoLeadTraining, workdir, resume: bool = False):
     held_out = validation_inputs(
         [validation[i] for i in range(min(config.validation, len(validation)))], config.model
     )
+    what = objective(config)
+    if not resume:
+        first_weights.check(config.init, what.functional)
     workdir = open_workdir(workdir, config, resume)
     make_row = _row_maker(config, sources, mixture, measured)
     task = Task(
-        objective=objective(config),
+        objective=what,
         batch=batches.batches(make_row, config.run.seed, config.run.batch),
         evaluate=functools.partial(evaluate, config, *held_out),
         prepare=functools.partial(_start, config, sources[:measured]),
@@ -233,13 +237,7 @@ def _same_for_both(rng: np.random.Generator):
 
 def _start(config: TwoLeadTraining, sources, state):
     """The second moments of the training records into the model's buffer, and weights of an earlier run."""
-    if config.init:
-        from ttecg.bundle import load_fitting
-
-        params, missing = load_fitting(config.init, state.params)
-        if missing:
-            raise ValueError(f"init={config.init}: its weights do not fit this model at {missing[0]}")
-        state = dataclasses.replace(state, params=params, ema=jax.tree.map(jnp.copy, params))
+    state = first_weights.begun(config.init, state)
     rng, moments = np.random.default_rng(config.run.seed), []
     for s in sources:
         for i in rng.choice(len(s), min(len(s), 500), replace=False):

@@ -12,8 +12,8 @@ from ttecg.ecg import INDEPENDENT, LEADS, to_twelve
 from ttecg.models import lead_maps
 from ttecg.models.functional import Functional
 from ttecg.models.unet import UNetConfig
-from ttecg.train import sharding
-from ttecg.train.config import open_workdir, to_dict
+from ttecg.train import first_weights, sharding
+from ttecg.train.config import at_least, open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats
 from ttecg.train.state import OptimizerConfig
@@ -49,6 +49,9 @@ class UNetTraining:
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-3, warmup=50)
     run: RunConfig = RunConfig(steps=2400, batch=24, eval_every=300, checkpoint_every=300)
 
+    def __post_init__(self):
+        at_least(self, crop=16, validation=1)
+
 
 def run(config: UNetTraining, workdir, resume: bool = False):
     """Trains, or goes on training, in workdir. Returns the final state."""
@@ -59,15 +62,17 @@ def run(config: UNetTraining, workdir, resume: bool = False):
         raise ValueError(
             f"no source of {', '.join(config.sources) or '(none)'} has records in its train split"
         )
-    validation = batches.open_sources(config.sources, "validation")[0][0]
-    workdir = open_workdir(workdir, config, resume)
+    held_out = prepared(batches.open_sources(config.sources, "validation")[0][0], config)
     what = objective(config)
+    if not resume:
+        first_weights.check(config.init, what.functional)
+    workdir = open_workdir(workdir, config, resume)
     task = Task(
         objective=what,
         batch=batches.batches(
             _row_maker(config, sources, mixture, measured), config.run.seed, config.run.batch
         ),
-        evaluate=functools.partial(evaluate, what.functional, config, prepared(validation, config)),
+        evaluate=functools.partial(evaluate, what.functional, config, held_out),
         prepare=functools.partial(_start, config, sources[:measured]),
     )
     return train(task, config.run, workdir, describe=to_dict(config))
@@ -136,11 +141,7 @@ def _row_maker(config: UNetTraining, sources, mixture, measured: int):
 
 def _start(config: UNetTraining, sources, state):
     """The second moments of the training records into the model's buffer, and weights of an earlier run."""
-    if config.init:
-        from ttecg.bundle import load_fitting
-
-        params, _ = load_fitting(config.init, state.params)
-        state = dataclasses.replace(state, params=params, ema=jax.tree.map(jnp.copy, params))
+    state = first_weights.begun(config.init, state)
     rng = np.random.default_rng(config.run.seed)
     signals = [
         prepare_signal(s[int(i)], config.model)
