@@ -35,10 +35,11 @@ free_port() {
   echo "$port"
 }
 
-workdir_of() { # what follows --workdir
+workdir_of() { # what follows --workdir, or --workdir=
   local word previous=
   for word in "$@"; do
     if [[ $previous == --workdir ]]; then echo "$word"; fi
+    if [[ $word == --workdir=* ]]; then echo "${word#*=}"; fi
     previous=$word
   done
 }

@@ -163,14 +163,16 @@ def test_one_process_that_fails_ends_the_others_and_its_status_is_the_jobs():
     assert "a process ended with status 7" in said.stderr
 
 
-def test_a_job_is_started_again_with_resume_once_it_has_a_run(tmp_path):
+@pytest.mark.parametrize("words", [("--workdir", "{}"), ("--workdir={}",)])
+def test_a_job_is_started_again_with_resume_once_it_has_a_run(tmp_path, words):
+    words = [word.format(tmp_path) for word in words]
     again = 'echo "$JAX_PROCESS_ID $*" >> log; touch config.json; [[ $* == *--resume ]]'
-    command = ["bash", "-c", f"cd '{tmp_path}' && {again}", "x", "--workdir", str(tmp_path)]
+    command = ["bash", "-c", f"cd '{tmp_path}' && {again}", "x", *words]
     said = shell("bash", str(LOCAL), "--restarts", "3", "1", *command)
     assert said.returncode == 0 and "starting again (1 of 3)" in said.stderr, said.stderr
     assert (tmp_path / "log").read_text().splitlines() == [
-        f"0 --workdir {tmp_path}",
-        f"0 --workdir {tmp_path} --resume",
+        f"0 {' '.join(words)}",
+        f"0 {' '.join(words)} --resume",
     ]
 
 
