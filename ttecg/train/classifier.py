@@ -168,17 +168,26 @@ def augmented(signal_TxL, config: ClassifierTraining, rng: np.random.Generator) 
     return np.pad(x, ((0, config.crop - samples), (0, 0))).astype(np.float32)
 
 
+def noisy(x_BxTxL, share: float, key):
+    """With white noise, by a share of each lead's spread; leads that are hidden stay zero."""
+    spread = jnp.sqrt(jnp.var(x_BxTxL, 1, keepdims=True))
+    return x_BxTxL + share * spread * jax.random.normal(key, x_BxTxL.shape)
+
+
+def label_loss(logits_BxL, target_BxL, weights_L=1.0):
+    """Binary cross-entropy over the labels that are known, positive examples weighed."""
+    known = ~jnp.isnan(target_BxL)
+    target = jnp.where(known, target_BxL, 0.0)
+    yes, no = jax.nn.log_sigmoid(logits_BxL), jax.nn.log_sigmoid(-logits_BxL)
+    each = -(weights_L * target * yes + (1 - target) * no)
+    return (each * known).sum() / jnp.maximum(known.sum(), 1)
+
+
 def loss(functional: Functional, config: ClassifierTraining, weights_L, params, state, batch, key):
-    """Binary cross-entropy over the labels that are known. batch: signal (B, T, 8), target (B, L)."""
-    noisy, dropped = jax.random.split(key)
-    x = batch["signal"]
-    spread = jnp.sqrt(jnp.var(x, axis=1, keepdims=True))
-    x = x + config.noise * spread * jax.random.normal(noisy, x.shape)
-    logits = functional.merge(params, state.buffers)(x, dropped)
-    known = ~jnp.isnan(batch["target"])
-    target = jnp.where(known, batch["target"], 0.0)
-    each = -(weights_L * target * jax.nn.log_sigmoid(logits) + (1 - target) * jax.nn.log_sigmoid(-logits))
-    return (each * known).sum() / jnp.maximum(known.sum(), 1), ({}, state.buffers)
+    """The loss over labels, with noise. batch: signal (B, T, 8), target (B, L)."""
+    shaken, dropped = jax.random.split(key)
+    logits = functional.merge(params, state.buffers)(noisy(batch["signal"], config.noise, shaken), dropped)
+    return label_loss(logits, batch["target"], weights_L), ({}, state.buffers)
 
 
 @functools.partial(jax.jit, static_argnums=0)

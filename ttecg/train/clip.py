@@ -21,7 +21,7 @@ from ttecg.evaluate.retrieval import retrieval
 from ttecg.models.clip import LARGEST_LOG_SCALE, ClipConfig
 from ttecg.models.functional import Functional
 from ttecg.train import sharding, text_tokenizer
-from ttecg.train.classifier import prepare_signal
+from ttecg.train.classifier import label_loss, noisy, prepare_signal
 from ttecg.train.config import open_workdir, to_dict, write_bytes
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats, integers
@@ -179,21 +179,11 @@ def contrastive(ecg_BxD, text_BxD, scale, said_B):
     return -0.5 * each.sum() / jnp.maximum(there.sum(), 1)
 
 
-def label_loss(logits_BxL, target_BxL):
-    """Binary cross-entropy over the labels that are known."""
-    known = ~jnp.isnan(target_BxL)
-    target = jnp.where(known, target_BxL, 0.0)
-    each = -(target * jax.nn.log_sigmoid(logits_BxL) + (1 - target) * jax.nn.log_sigmoid(-logits_BxL))
-    return (each * known).sum() / jnp.maximum(known.sum(), 1)
-
-
 def loss(functional: Functional, config: ClipTraining, params, state, batch, key):
     """The weighted sum of both terms. batch: signal (B, T, 8), ids (B, S), said (B,), target (B, labels)."""
-    noisy, heard, read = jax.random.split(key, 3)
+    shaken, heard, read = jax.random.split(key, 3)
     model = functional.merge(params, state.buffers)
-    x = batch["signal"]
-    x = x + config.noise * jnp.sqrt(jnp.var(x, 1, keepdims=True)) * jax.random.normal(noisy, x.shape)
-    ecg, text = model.ecg(x, heard), model.text(batch["ids"], read)
+    ecg, text = model.ecg(noisy(batch["signal"], config.noise, shaken), heard), model.text(batch["ids"], read)
     terms = {
         "contrastive": contrastive(ecg, text, model.scale(), batch["said"]),
         "label": label_loss(model.logits(ecg), batch["target"]),

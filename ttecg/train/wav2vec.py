@@ -20,7 +20,7 @@ from ttecg.ecg import INDEPENDENT
 from ttecg.models.functional import Functional
 from ttecg.models.wav2vec import Wav2VecConfig
 from ttecg.train import sharding
-from ttecg.train.classifier import aurocs, prepare_signal
+from ttecg.train.classifier import aurocs, noisy, prepare_signal
 from ttecg.train.config import open_workdir, to_dict
 from ttecg.train.loop import RunConfig, Task, train
 from ttecg.train.objective import Objective, floats, integers
@@ -185,12 +185,6 @@ def segment_loss(first_BxD, second_BxD, record_B, temperature: float):
 
 def _unit(x):
     return x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + 1e-6)
-
-
-def noisy(x_BxTxL, share: float, key):
-    """With white noise, by a share of each lead's spread; leads that are hidden stay zero."""
-    spread = jnp.sqrt(jnp.var(x_BxTxL, 1, keepdims=True))
-    return x_BxTxL + share * spread * jax.random.normal(key, x_BxTxL.shape)
 
 
 def loss_terms(model, config: Wav2VecTraining, batch, gumbel, key) -> dict:
