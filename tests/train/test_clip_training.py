@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 
 import jax
 import jax.numpy as jnp
@@ -25,11 +24,6 @@ TINY = (
     "sources=('simulator:8',)",
     "crop=128",
     "validation=4",
-    "run.steps=4",
-    "run.log_every=1",
-    "run.eval_every=4",
-    "run.checkpoint_every=2",
-    "run.mesh_data=1",
 )
 
 
@@ -57,17 +51,13 @@ def batch_of(rows: int = 4):
     }
 
 
-def test_resumed_equals_straight(config, tmp_path):
-    straight = clip.run(config, tmp_path / "straight")
-    cut = tmp_path / "cut"
-    (cut / "checkpoints").mkdir(parents=True)
-    (cut / "config.json").write_bytes((tmp_path / "straight" / "config.json").read_bytes())
-    (tmp_path / "straight" / "checkpoints" / "2").rename(cut / "checkpoints" / "2")
-    resumed = clip.run(config, cut, resume=True)
-    jax.tree.map(np.testing.assert_array_equal, straight, resumed)
-    assert (cut / "text.model").read_bytes() == (tmp_path / "straight" / "text.model").read_bytes()
-    lines = [json.loads(line) for line in (tmp_path / "straight" / "log.jsonl").read_text().splitlines()]
-    scores = next(line for line in lines if "val_own_text_to_ecg_r10" in line)
+def test_resumed_equals_straight(config, four_steps, tmp_path):
+    straight = four_steps(clip.run, config)
+    cut = straight.without_last_checkpoint(tmp_path / "cut")
+    (cut / "text.model").unlink()
+    straight.assert_resumed_is_the_same(cut)
+    assert (cut / "text.model").read_bytes() == (straight.workdir / "text.model").read_bytes()
+    scores = next(line for line in straight.lines() if "val_own_text_to_ecg_r10" in line)
     assert scores["val_own_chance_r1"] == 0.25 <= scores["val_chance_r1"]
 
 

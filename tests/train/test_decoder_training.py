@@ -1,8 +1,6 @@
 """The decoder's trainer: a run that resumes to the same bits, a spectral loss that teaches, examples that fit."""
 
 import dataclasses
-import json
-import shutil
 
 import jax
 import numpy as np
@@ -24,11 +22,6 @@ TINY = (
     "sources=('simulator:4',)",
     "crop=16",
     "validation=2",
-    "run.steps=4",
-    "run.log_every=1",
-    "run.eval_every=4",
-    "run.checkpoint_every=2",
-    "run.mesh_data=1",
 )
 
 
@@ -38,10 +31,8 @@ def config(config_of, debug_runs):
 
 
 @pytest.fixture(scope="module")
-def straight(config, tmp_path_factory):
-    """(work directory, final state) of four steps without interruption."""
-    workdir = tmp_path_factory.mktemp("runs") / "straight"
-    return workdir, jax.device_get(decoder.run(config, workdir))
+def straight(config, four_steps):
+    return four_steps(decoder.run, config)
 
 
 @pytest.fixture(scope="module")
@@ -53,31 +44,23 @@ def row(config):
     return decoder._row_maker(config, tokenizer, sources, mixture, codes)
 
 
-def steps_of(workdir):
-    lines = [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
-    return [line for line in lines if "loss" in line], [line for line in lines if "val_r" in line]
-
-
-def test_two_steps_and_two_resumed_equal_four(config, straight, tmp_path):
-    workdir, state = straight
-    shutil.copytree(workdir, tmp_path / "copy")
-    shutil.rmtree(tmp_path / "copy" / "checkpoints" / "4")
-    resumed = decoder.run(config, tmp_path / "copy", resume=True)
-    for a, b in zip(jax.tree.leaves(resumed), jax.tree.leaves(state), strict=True):
-        np.testing.assert_array_equal(a, b)
+def test_two_steps_and_two_resumed_equal_four(straight, tmp_path):
+    straight.assert_resumed_is_the_same(straight.without_last_checkpoint(tmp_path / "copy"))
 
 
 def test_every_term_is_logged_and_finite(straight):
-    steps, scores = steps_of(straight[0])
+    lines = straight.lines()
+    steps, scores = ([line for line in lines if name in line] for name in ("loss", "val_r"))
     assert len(steps) == 4 and len(scores) == 1
     assert {"l1", "spectral", "adversarial", "features", "judge"} <= set(steps[0])
     assert {"val_r", "val_rmse_mv", "val_prd", "val_spectral"} <= set(scores[0])
     assert all(np.isfinite(v) for line in steps + scores for v in line.values())
-    assert list(straight[0].glob("decoded-*.png")) and len(list(straight[0].glob("codes-*.npz"))) == 1
+    assert list(straight.workdir.glob("decoded-*.png"))
+    assert len(list(straight.workdir.glob("codes-*.npz"))) == 1
 
 
 def test_vectors_and_scale_are_the_tokenizer_s(config, straight):
-    tokenizer, buffers = load_tokenizer(config.tokenizer), straight[1].buffers
+    tokenizer, buffers = load_tokenizer(config.tokenizer), straight.state.buffers
     np.testing.assert_array_equal(buffers["net/scale"], tokenizer.buffers["scale"])
     ratio = buffers["net/vectors"] / tokenizer.code_vectors
     assert np.nanstd(ratio) < 1e-4 * np.nanmean(ratio)
@@ -154,7 +137,8 @@ def test_variants_differ_and_keep_einthoven():
 
 
 def test_a_run_with_judges_starts_from_one_without(config, straight, tmp_path):
-    plain = dataclasses.replace(config, adversarial=0.0, run=dataclasses.replace(config.run, steps=1))
+    run = dataclasses.replace(straight.config.run, steps=1)
+    plain = dataclasses.replace(config, adversarial=0.0, run=run)
     first = jax.device_get(decoder.run(plain, tmp_path / "plain"))
     assert not any(name.startswith("judges/") for name in first.params)
     state = init_state(

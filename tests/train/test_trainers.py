@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 
 import jax
 import numpy as np
@@ -21,11 +20,6 @@ TINY_TOKENIZER = (
     "stft=0",
     "sources=('simulator:8',)",
     "validation=2",
-    "run.steps=4",
-    "run.log_every=1",
-    "run.eval_every=4",
-    "run.checkpoint_every=2",
-    "run.mesh_data=1",
 )
 TINY_GENERATOR = (
     "model.layers=1",
@@ -34,17 +28,12 @@ TINY_GENERATOR = (
     "sources=('simulator:8',)",
     "validation=2",
     "variants=1",
-    "run.steps=4",
-    "run.log_every=1",
-    "run.eval_every=4",
-    "run.checkpoint_every=2",
-    "run.mesh_data=1",
 )
 
 
 @pytest.fixture(scope="module", params=["tokenizer", "generator"])
 def trainer(request, config_of, debug_runs):
-    """(run, config) of each trainer, four steps on one device."""
+    """(run, config) of each trainer."""
     if request.param == "tokenizer":
         return tokenizer.run, config_of("tokenizer_debug", *TINY_TOKENIZER)
     there = (f"tokenizer={debug_runs.tokenizer}", f"text={debug_runs.text}")
@@ -52,11 +41,8 @@ def trainer(request, config_of, debug_runs):
 
 
 @pytest.fixture(scope="module")
-def straight(trainer, tmp_path_factory):
-    """(work directory, state) of the run that nothing interrupts."""
-    run, config = trainer
-    workdir = tmp_path_factory.mktemp("runs") / "straight"
-    return workdir, jax.device_get(run(config, workdir))
+def straight(trainer, four_steps):
+    return four_steps(*trainer)
 
 
 def losses(workdir) -> np.ndarray:
@@ -64,48 +50,36 @@ def losses(workdir) -> np.ndarray:
     return np.array([line["loss"] for line in lines if "loss" in line])
 
 
-def without_last_checkpoint(workdir, copy):
-    """A copy of a run as it was before its last save."""
-    shutil.copytree(workdir, copy)
-    shutil.rmtree(copy / "checkpoints" / "4")
-    return copy
-
-
-def test_two_steps_and_two_resumed_equal_four(trainer, straight, tmp_path):
-    run, config = trainer
-    workdir, state = straight
-    copy = without_last_checkpoint(workdir, tmp_path / "copy")
-    resumed = run(config, copy, resume=True)
-    for a, b in zip(jax.tree.leaves(resumed), jax.tree.leaves(state), strict=True):
-        np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(losses(copy), losses(workdir))
+def test_two_steps_and_two_resumed_equal_four(straight, tmp_path):
+    copy = straight.without_last_checkpoint(tmp_path / "copy")
+    straight.assert_resumed_is_the_same(copy)
+    np.testing.assert_array_equal(losses(copy), losses(straight.workdir))
     assert len(losses(copy)) == 4
 
 
-def test_one_device_equals_eight_from_a_checkpoint_on(trainer, straight, tmp_path):
-    run, config = trainer
-    copy = without_last_checkpoint(straight[0], tmp_path / "copy")
+def test_one_device_equals_eight_from_a_checkpoint_on(straight, tmp_path):
+    run, config = straight.run, straight.config
+    copy = straight.without_last_checkpoint(tmp_path / "copy")
     parallel = 1 if run is tokenizer.run else 2  # a generator is split over 'model' too
     mesh = dataclasses.replace(config.run, mesh_data=8 // parallel, mesh_model=parallel)
     state = run(dataclasses.replace(config, run=mesh), copy, resume=True)
-    np.testing.assert_allclose(losses(copy), losses(straight[0]), atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(losses(copy), losses(straight.workdir), atol=1e-5, rtol=1e-5)
     assert {len(x.sharding.device_set) for x in jax.tree.leaves(state)} == {8}
-    for a, b in zip(jax.tree.leaves(state.ema), jax.tree.leaves(straight[1].ema), strict=True):
+    for a, b in zip(jax.tree.leaves(state.ema), jax.tree.leaves(straight.state.ema), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
-def test_a_run_is_not_overwritten_and_not_changed(trainer, straight):
-    run, config = trainer
+def test_a_run_is_not_overwritten_and_not_changed(straight):
+    run, config = straight.run, straight.config
     with pytest.raises(ValueError, match="holds a run already"):
-        run(config, straight[0])
+        run(config, straight.workdir)
     with pytest.raises(ValueError, match="another optimizer.learning_rate"):
         other = dataclasses.replace(config.optimizer, learning_rate=0.5)
-        run(dataclasses.replace(config, optimizer=other), straight[0], resume=True)
+        run(dataclasses.replace(config, optimizer=other), straight.workdir, resume=True)
 
 
 def test_validation_is_logged(straight):
-    lines = [json.loads(line) for line in (straight[0] / "log.jsonl").read_text().splitlines()]
-    scores = next(line for line in lines if any(k.startswith("val_") for k in line))
+    scores = next(line for line in straight.lines() if any(k.startswith("val_") for k in line))
     assert scores["step"] == 4 and all(np.isfinite(v) for v in scores.values())
 
 
@@ -128,7 +102,7 @@ def test_the_tokenizer_learns_one_batch(config_of, learn):
 
 
 def test_what_comes_from_data_is_in_the_state(straight):
-    buffers = straight[1].buffers
+    buffers = straight.state.buffers
     if "vq/vectors" in buffers:
         assert buffers["vq/counts"].sum() > 0 and np.abs(buffers["vq/vectors"]).max() > 0
         assert len(buffers["scale"]) == 8 and (buffers["scale"] != 1).all()

@@ -1,10 +1,7 @@
 """The two-lead trainer: windows that lie apart, a run that resumes to the same bits with every loss term on."""
 
 import dataclasses
-import json
-import shutil
 
-import jax
 import numpy as np
 import pytest
 
@@ -16,48 +13,32 @@ TINY = (
     "model.widths=(8,)",
     "crop=208",
     "validation=2",
-    "run.steps=4",
-    "run.log_every=1",
-    "run.eval_every=4",
-    "run.checkpoint_every=2",
-    "run.mesh_data=1",
 )
 
 
 @pytest.fixture(scope="module")
-def straight(config_of, tmp_path_factory):
-    """(config, work directory, final state) of four steps without interruption."""
-    config, workdir = config_of("two_lead_debug", *TINY), tmp_path_factory.mktemp("runs") / "straight"
-    return config, workdir, jax.device_get(two_lead.run(config, workdir))
-
-
-def lines_of(workdir):
-    return [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
+def straight(config_of, four_steps):
+    return four_steps(two_lead.run, config_of("two_lead_debug", *TINY))
 
 
 def test_two_steps_and_two_resumed_equal_four(straight, tmp_path):
-    config, workdir, state = straight
-    shutil.copytree(workdir, tmp_path / "copy")
-    shutil.rmtree(tmp_path / "copy" / "checkpoints" / "4")
-    resumed = two_lead.run(config, tmp_path / "copy", resume=True)
-    for a, b in zip(jax.tree.leaves(resumed), jax.tree.leaves(state), strict=True):
-        np.testing.assert_array_equal(a, b)
+    straight.assert_resumed_is_the_same(straight.without_last_checkpoint(tmp_path / "copy"))
 
 
 def test_every_term_is_logged_and_finite(straight):
-    config, workdir, state = straight
-    steps = [line for line in lines_of(workdir) if "loss" in line]
+    lines, state = straight.lines(), straight.state
+    steps = [line for line in lines if "loss" in line]
     terms = {"mse", "pearson", "adversarial", "judge", "style_reconstruction", "cycle", "diversity"}
     assert len(steps) == 4 and terms <= set(steps[0])
     assert all(np.isfinite(v) for line in steps for v in line.values())
-    assert {"val_r_V", "val_r_II", "val_rmse_V"} <= {k for line in lines_of(workdir) for k in line}
+    assert {"val_r_V", "val_r_II", "val_rmse_V"} <= {k for line in lines for k in line}
     assert {name.split("/")[0] for name in state.params} == {"net", "judge"}
     moment = state.buffers["net/moment"]
     assert moment.shape == (10, 10) and np.linalg.eigvalsh(moment).min() > -1e-6 and moment.max() > 1e-3
 
 
 def test_arrays_of_the_model_alone(straight):
-    config, _, state = straight
+    config, state = straight.config, straight.state
     params, buffers = two_lead.net_arrays(state.params, state.buffers)
     assert set(params | buffers) == set(two_lead.functional_of(config.model).shapes)
     assert two_lead.net_arrays(params, buffers) == (params, buffers)

@@ -2,8 +2,6 @@
 and segments, hidden leads and hidden frames are what the config says."""
 
 import dataclasses
-import json
-import shutil
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +19,6 @@ TINY = (
     "sources=('simulator:16',)",
     "segment=128",
     "span=4",
-    "run.steps=4",
-    "run.log_every=1",
-    "run.eval_every=4",
-    "run.checkpoint_every=2",
-    "run.mesh_data=1",
 )
 
 
@@ -40,10 +33,8 @@ def functional(config):
 
 
 @pytest.fixture(scope="module")
-def straight(config, tmp_path_factory):
-    """(work directory, state) of a run that nothing interrupts."""
-    workdir = tmp_path_factory.mktemp("runs") / "straight"
-    return workdir, jax.device_get(wav2vec.run(config, workdir))
+def straight(config, four_steps):
+    return four_steps(wav2vec.run, config)
 
 
 def batch_of(config, rows: int = 4):
@@ -56,24 +47,12 @@ def batch_of(config, rows: int = 4):
     }
 
 
-def lines(workdir) -> list[dict]:
-    return [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
-
-
-def without_last_checkpoint(workdir, copy):
-    shutil.copytree(workdir, copy)
-    shutil.rmtree(copy / "checkpoints" / "4")
-    return copy
-
-
-def test_resumed_equals_straight(config, straight, tmp_path):
-    workdir, state = straight
-    resumed = wav2vec.run(config, without_last_checkpoint(workdir, tmp_path / "cut"), resume=True)
-    jax.tree.map(np.testing.assert_array_equal, state, jax.device_get(resumed))
+def test_resumed_equals_straight(straight, tmp_path):
+    straight.assert_resumed_is_the_same(straight.without_last_checkpoint(tmp_path / "cut"))
 
 
 def test_validation_is_logged(straight):
-    scores = next(x for x in lines(straight[0]) if "val_masked_accuracy" in x)
+    scores = next(x for x in straight.lines() if "val_masked_accuracy" in x)
     assert 0 <= scores["val_masked_accuracy"] <= 1 and 0 <= scores["val_segment_accuracy"] <= 1
     assert 1 <= scores["val_perplexity"] <= 8.001 and 0 <= scores["val_probe_macro"] <= 1
 
