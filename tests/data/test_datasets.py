@@ -191,6 +191,10 @@ def test_what_is_no_set_says_how_to_make_one(ptbxl, tmp_path):
     out = prepare("ptbxl", ptbxl, tmp_path / "set", 100)
     with pytest.raises(ValueError, match="train, validation, test, all"):
         open_dataset(out, "tset")
+    (out / "features.json").rename(tmp_path / "features.json")
+    with pytest.raises(ValueError, match="features.json is missing or damaged"):
+        open_dataset(out)
+    (tmp_path / "features.json").rename(out / "features.json")
     part = next(out.glob("*train*"))
     part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(ValueError, match="train.array_record.* is missing or damaged"):

@@ -146,9 +146,11 @@ def _hash(text: str) -> str:
 
 
 def damaged_files(path, about: dict) -> list[str]:
-    """Names of the files of a prepared set that are missing or have not the size they were made with."""
+    """Names of the files of a prepared set that are missing or have not the size they were made with; by the first two
+    TFDS knows the set."""
+    missing = [name for name in ("dataset_info.json", "features.json") if not (path / name).is_file()]
     sizes = {name: (path / name).stat().st_size for name in about["files"] if (path / name).is_file()}
-    return [name for name, size in about["files"].items() if sizes.get(name) != size]
+    return missing + [name for name, size in about["files"].items() if sizes.get(name) != size]
 
 
 def _already_there(out, spec) -> bool:
