@@ -13,7 +13,7 @@ from ttecg.train.loop import RunConfig
 from ttecg.train.state import OptimizerConfig
 
 config = GeneratorTraining(
-    model=GeneratorConfig(layers=20, width=2048, heads=16, head_dim=128, remat=True),
+    model=GeneratorConfig(layers=20, width=2048, heads=16, kv_heads=4, head_dim=128, remat=True),
     optimizer=OptimizerConfig(learning_rate=2e-4, warmup=2000, weight_decay=0.05),
     run=RunConfig(steps=100_000, batch=512, eval_every=1000, checkpoint_every=500, fully_sharded=True),
 )

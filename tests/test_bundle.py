@@ -132,6 +132,16 @@ def test_a_damaged_config_names_what_is_wrong(copy, path, value, said):
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_bundle_from_before_shared_heads_is_the_same_model(debug_bundle, copy):
+    config = json.loads((copy / CONFIG).read_text())
+    del config["generator"]["kv_heads"]
+    (copy / CONFIG).write_text(json.dumps(config))
+    (model, _, before, *_), (now, _, params, *_) = (bundle.load_generator(p) for p in (copy, debug_bundle))
+    assert model == now
+    for name, value in params.items():
+        np.testing.assert_array_equal(before[name], value)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00\xff"])
 def test_a_config_that_is_no_json_object_is_named(copy, text):
     (copy / CONFIG).write_bytes(text.encode("latin-1"))

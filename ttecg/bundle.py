@@ -38,6 +38,7 @@ _PARTS = {
     "sampling": dict,
 }  # of config.json
 _GENERATORS = {"base": GeneratorConfig, "paper": PaperGeneratorConfig}
+_LATER = {"kv_heads": None}  # what holds for bundles whose generator has no such field
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +167,8 @@ def generator_config(data: dict, where: str):
     kind = data.pop("kind", None)
     if kind not in _GENERATORS:
         raise ValueError(f"{where}: a generator's kind is {' or '.join(_GENERATORS)}, got {kind!r}")
-    return from_dict(_GENERATORS[kind], data, where)
+    later = {k: v for k, v in _LATER.items() if k in _GENERATORS[kind].__dataclass_fields__}
+    return from_dict(_GENERATORS[kind], later | data, where)
 
 
 def describe_generator(model) -> dict:

@@ -237,6 +237,12 @@ def test_what_one_batch_teaches_is_what_greedy_sampling_writes():
     np.testing.assert_array_equal(codes, CODES)
 
 
+@pytest.mark.parametrize("kv_heads", [0, 3, 8, -2])
+def test_heads_that_cannot_be_shared_alike_are_named(kv_heads):
+    with pytest.raises(ValueError, match=f"kv_heads must divide heads=4, got {kv_heads}"):
+        GeneratorConfig(heads=4, kv_heads=kv_heads)
+
+
 def test_unknown_compute_type_is_named():
     with pytest.raises(ValueError, match="float16"):
         GeneratorConfig(compute="float16")

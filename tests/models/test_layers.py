@@ -9,7 +9,7 @@ from flax import nnx
 from ttecg.models import layers
 from ttecg.models.functional import Functional
 from ttecg.models.layers import Conv1d, RMSNorm, Upsample2
-from ttecg.models.transformer import BaseBlock, LayerNorm, PaperBlock, Trunk
+from ttecg.models.transformer import Attention, BaseBlock, LayerNorm, PaperBlock, Trunk
 
 
 def normal(*shape, seed=0):
@@ -77,12 +77,27 @@ def test_rotary_attention_sees_distances_only():
 
 
 def test_attention_is_a_softmax_over_what_the_mask_allows():
-    q, k, v = normal(2, 3, 4, 8), normal(2, 3, 5, 8, seed=1), normal(2, 3, 5, 8, seed=2)
+    q, k, v = normal(2, 3, 2, 4, 8), normal(2, 3, 8, 5, seed=1), normal(2, 3, 5, 8, seed=2)
     mask = np.random.default_rng(3).random((2, 4, 5)) < 0.6
     mask[..., 0] = True
-    weights = np.exp(np.einsum("bhte,bhse->bhts", q, k) / np.sqrt(8)) * mask[:, None]
-    wanted = np.einsum("bhts,bhse->bhte", weights / weights.sum(-1, keepdims=True), v)
-    np.testing.assert_allclose(layers.attend(q, k, v, jnp.asarray(mask)[:, None]), wanted, atol=1e-5)
+    weights = np.exp(np.einsum("bgrte,bges->bgrts", q, k) / np.sqrt(8)) * mask[:, None, None]
+    wanted = np.einsum("bgrts,bgse->bgrte", weights / weights.sum(-1, keepdims=True), v)
+    np.testing.assert_allclose(layers.attend(q, k, v, jnp.asarray(mask)[:, None, None]), wanted, atol=1e-5)
+
+
+def test_heads_that_share_keys_and_values_are_heads_with_equal_ones():
+    def attention(kv_heads):
+        return Attention(16, 4, kv_heads, 6, out_bias=False, rngs=nnx.Rngs(0))
+
+    few, many = attention(2), attention(4)
+    kernel = np.asarray(few.qkv.kernel[...]).reshape(16, 4, 2, 6)  # two heads of each group, keys, values
+    q = kernel[:, :2].swapaxes(1, 2).reshape(16, 1, 4, 6)
+    kv = np.repeat(kernel[:, 2:], 2, axis=2)
+    many.qkv.kernel[...] = jnp.asarray(np.concatenate([q, kv], 1).reshape(16, 3, 24))
+    many.out.kernel[...] = few.out.kernel[...]
+    x, mask = normal(3, 5, 16), jnp.broadcast_to(np.tril(np.ones((5, 5), bool)), (3, 5, 5))
+    table = layers.rotary_table(jnp.arange(5), 6)
+    np.testing.assert_allclose(*(a(x, table, mask, None, 0)[0] for a in (few, many)), atol=1e-6)
 
 
 def test_dropout_keeps_the_mean_and_needs_a_key():
@@ -95,10 +110,12 @@ def test_dropout_keeps_the_mean_and_needs_a_key():
     )
 
 
-@pytest.fixture(params=[BaseBlock, PaperBlock])
+@pytest.fixture(params=[(BaseBlock, None), (BaseBlock, 2), (PaperBlock, None)])
 def trunk(request):
+    block, kv_heads = request.param
+
     def build(remat=False):
-        return Trunk(request.param, 2, 16, 2, 8, 0.5, remat=remat, rngs=nnx.Rngs(0))
+        return Trunk(block, 2, 16, 4, 8, 0.5, kv_heads=kv_heads, remat=remat, rngs=nnx.Rngs(0))
 
     return build
 

@@ -18,8 +18,9 @@ BASE = Functional(
     GeneratorConfig(
         layers=2,
         width=32,
-        heads=2,
-        head_dim=16,
+        heads=4,
+        kv_heads=2,
+        head_dim=8,
         vocab=40,
         prompt=16,
         frames=14,

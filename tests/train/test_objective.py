@@ -20,7 +20,15 @@ GOLDEN = pathlib.Path(__file__).with_name("sharding.txt")
 # the smallest network of every trainer
 TINY = {
     "tokenizer": ("model.width=8", "model.coarse_width=8"),
-    "generator": ("model.layers=1", "model.width=16", "model.frames=24", "prompt_length=8", "model.codes=16"),
+    "generator": (
+        "model.layers=1",
+        "model.width=16",
+        "model.heads=4",
+        "model.kv_heads=2",
+        "model.frames=24",
+        "prompt_length=8",
+        "model.codes=16",
+    ),
     "decoder": (
         "model.width=16",
         "model.kernels=(3,)",

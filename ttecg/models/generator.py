@@ -28,6 +28,8 @@ class GeneratorConfig:
     layers: int = 6
     width: int = 256
     heads: int = 4
+    # heads of keys and values, each shared by heads / kv_heads of queries: a smaller cache; None: as many as heads
+    kv_heads: int | None = None
     head_dim: int = 64
     dropout: float = 0.1
     # prompt ids (conditions and text pieces), and the longest prompt
@@ -46,6 +48,8 @@ class GeneratorConfig:
 
     def __post_init__(self):
         check_compute(self.compute)
+        if self.kv_heads is not None and (self.kv_heads < 1 or self.heads % self.kv_heads):
+            raise ValueError(f"kv_heads must divide heads={self.heads}, got {self.kv_heads}")
 
     @property
     def dtype(self):
@@ -74,7 +78,15 @@ class Generator(nnx.Module):
         self.prompt_wide = Linear(c.width, c.width, rngs=rngs)
         self.prompt_out = Linear(c.width, c.width, bias=False, scale=0.0, rngs=rngs)
         self.trunk = Trunk(
-            BaseBlock, c.layers, c.width, c.heads, c.head_dim, c.dropout, remat=c.remat, rngs=rngs
+            BaseBlock,
+            c.layers,
+            c.width,
+            c.heads,
+            c.head_dim,
+            c.dropout,
+            kv_heads=c.kv_heads,
+            remat=c.remat,
+            rngs=rngs,
         )
         self.norm = RMSNorm(c.width)
         self.plan_head = Linear(c.width, beat_plan.VOCAB, rngs=rngs)

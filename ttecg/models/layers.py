@@ -112,17 +112,18 @@ class RMSNorm(nnx.Module):
 
 
 def rotary_table(positions_T, head_dim: int, base: float = 10_000.0):
-    """Cosines and sines (T, head_dim / 2) of rotary position embedding (Su et al. 2021), the same for every layer."""
+    """Rotary position embedding (Su et al. 2021), the same for every layer: cosines, and sines with the sign that the
+    other half of a pair comes in with, both (T, 2, head_dim / 2)."""
     half = head_dim // 2
-    angle = positions_T[:, None] * base ** (-jnp.arange(half) / half)
-    return jnp.cos(angle), jnp.sin(angle)
+    angle = (positions_T[:, None] * base ** (-jnp.arange(half) / half))[:, None]
+    return jnp.cos(angle), jnp.sin(angle) * jnp.array([[-1.0], [1.0]])
 
 
-def rotary(x_BxHxTxE, table):
-    """Queries or keys turned by their positions; pairs are (first half, second half)."""
+def rotary(x_TxE, table):
+    """Queries or keys, over any leading axes, turned by their positions; pairs are (first half, second half)."""
     cos, sin = table
-    a, b = jnp.split(x_BxHxTxE.astype(jnp.float32), 2, axis=-1)
-    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], -1).astype(x_BxHxTxE.dtype)
+    halves = x_TxE.astype(jnp.float32).reshape(*x_TxE.shape[:-1], 2, -1)
+    return (halves * cos + halves[..., ::-1, :] * sin).astype(x_TxE.dtype).reshape(x_TxE.shape)
 
 
 def dropout(x, rate: float, key):
@@ -145,14 +146,22 @@ def attention_by(name: str):
         _attention.reset(before)
 
 
-def attend(q_TxE, k_SxE, v_SxE, mask_TxS):
-    """Scaled dot-product attention over any leading axes, to which the mask is broadcast; True in the mask means "may
-    look". Softmax in float32."""
-    if _attention.get() == "cudnn" and q_TxE.ndim == 4:
-        q, k, v = (x.swapaxes(1, 2) for x in (q_TxE, k_SxE, v_SxE))
-        mask = jnp.broadcast_to(mask_TxS, (*q_TxE.shape[:3], k_SxE.shape[2]))
-        return jax.nn.dot_product_attention(q, k, v, mask=mask, implementation="cudnn").swapaxes(1, 2)
-    logits = jnp.einsum("...te,...se->...ts", q_TxE, k_SxE, preferred_element_type=jnp.float32)
-    logits = jnp.where(mask_TxS, logits * q_TxE.shape[-1] ** -0.5, -1e30)
+def attend(q_RxTxE, k_ExS, v_SxE, mask_RxTxS):
+    """Scaled dot-product attention, R heads of queries to one head of keys and values, over any leading axes. The mask
+    is broadcast; True in it means "may look". Softmax in float32. Keys lie as a CPU's matrix product reads them."""
+    if _attention.get() == "cudnn" and q_RxTxE.ndim == 5:
+        return _attend_fused(q_RxTxE, k_ExS, v_SxE, mask_RxTxS)
+    logits = jnp.einsum("...rte,...es->...rts", q_RxTxE, k_ExS, preferred_element_type=jnp.float32)
+    logits = jnp.where(mask_RxTxS, logits * q_RxTxE.shape[-1] ** -0.5, -1e30)
     weights = jax.nn.softmax(logits, axis=-1).astype(v_SxE.dtype)
-    return jnp.einsum("...ts,...se->...te", weights, v_SxE)
+    return jnp.einsum("...rts,...se->...rte", weights, v_SxE)
+
+
+def _attend_fused(q_BxGxRxTxE, k_BxGxExS, v_BxGxSxE, mask):
+    """The same by cuDNN's kernel, which takes (B, T, H, E) and lets neighbouring heads of queries share."""
+    shape = q_BxGxRxTxE.shape
+    mask = jnp.broadcast_to(mask, (*shape[:4], v_BxGxSxE.shape[2]))
+    q, mask = (x.reshape(shape[0], shape[1] * shape[2], *x.shape[3:]) for x in (q_BxGxRxTxE, mask))
+    q, k, v = (x.swapaxes(1, 2) for x in (q, k_BxGxExS.swapaxes(2, 3), v_BxGxSxE))
+    y = jax.nn.dot_product_attention(q, k, v, mask=mask, implementation="cudnn")
+    return y.swapaxes(1, 2).reshape(shape)

@@ -154,7 +154,7 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
     def frame_step(carry, inputs):
         cache, latents = carry
         frame, told, noise = inputs
-        written = jnp.arange(cache[0][0].shape[1] - total) <= frame
+        written = jnp.arange(cache[0].length - total) <= frame
         visible = jnp.concatenate([seen, jnp.broadcast_to(written, (rows, len(written)))], 1)
         x, positions = model.embed_frames(frame[None], guide.double(latents), told, gist)
         h, cache = model.trunk(x, positions, visible[:, None], cache, total + frame)
@@ -196,7 +196,7 @@ def _sample_paper(model, prompt, unconditional, keys, policy):
         cache, code = carry
         frame, frame_noise = inputs
         slot = width + frame - 1
-        written = jnp.arange(width, cache[0][0].shape[1]) <= slot
+        written = jnp.arange(width, cache[0].length) <= slot
         seen = jnp.concatenate([known, jnp.broadcast_to(written, (rows, len(written)))], 1)
         x = model.embed_codes(frame - 1, guide.double(code)[:, None])
         h, cache = model.trunk(x, None, seen[:, None], cache, slot)

@@ -4,13 +4,42 @@ A trunk maps embeddings (B, T, D) to hidden states (B, T, D). With a cache the T
 `cursor` and attend to everything cached so far that the mask allows; without one, to each other.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from ttecg.models.layers import RMSNorm, attend, dropout, rotary, rotary_table, uniform_fan_in
 
-Cache = tuple[tuple[jax.Array, jax.Array], ...]  # per layer: keys and values, (B x H, S, E)
+
+class LayerCache(NamedTuple):
+    """What one layer has seen at up to S positions: keys (B x G, E, S) and values (B x G, S, E)."""
+
+    keys: jax.Array
+    values: jax.Array
+
+    @property
+    def length(self) -> int:
+        return self.values.shape[1]
+
+    def write(self, k, v, cursor) -> "LayerCache":
+        """With further keys (B x G, E, T) and values (B x G, T, E) from position `cursor` on."""
+        put = jax.lax.dynamic_update_slice_in_dim
+        return LayerCache(
+            put(self.keys, k.astype(self.keys.dtype), cursor, axis=2),
+            put(self.values, v.astype(self.values.dtype), cursor, axis=1),
+        )
+
+    def longer(self, length: int) -> "LayerCache":
+        """With room for `length` positions."""
+        more = (0, length - self.length)
+        return LayerCache(
+            jnp.pad(self.keys, ((0, 0), (0, 0), more)), jnp.pad(self.values, ((0, 0), more, (0, 0)))
+        )
+
+
+Cache = tuple[LayerCache, ...]
 
 
 class Linear(nnx.Module):
@@ -33,9 +62,13 @@ class Parts(nnx.Module):
         self.kernel = nnx.Param(uniform_fan_in(rngs.params(), (c_in, parts, c_out), c_in))
         self.bias = nnx.Param(uniform_fan_in(rngs.params(), (parts, c_out), c_in)) if bias else None
 
-    def __call__(self, x):
+    def joined(self, x):
+        """(..., parts, c_out)."""
         y = jax.lax.dot_general(x, self.kernel[...].astype(x.dtype), (((x.ndim - 1,), (0,)), ((), ())))
-        y = y if self.bias is None else y + self.bias[...].astype(x.dtype)
+        return y if self.bias is None else y + self.bias[...].astype(x.dtype)
+
+    def __call__(self, x):
+        y = self.joined(x)
         return tuple(y[..., i, :] for i in range(y.shape[-2]))
 
 
@@ -55,39 +88,42 @@ class LayerNorm(nnx.Module):
 class Attention(nnx.Module):
     """Multi-head self-attention; rotary positions where a table is given.
 
-    With a cache, rows and heads lie on one axis from end to end: if the shape of the cache is not that of the matrix
+    Every `heads / kv_heads` heads of queries share one of keys and values (grouped queries, Ainslie et al. 2023). The
+    parts of `qkv` are the queries of each group's first head, second ..., the keys, the values; each (groups x E).
+    With a cache, rows and groups lie on one axis from end to end: if the shape of the cache is not that of the matrix
     product's operand, for one row or for many, the CPU compiler copies the whole cache in every step.
     """
 
-    def __init__(self, width: int, heads: int, head_dim: int, *, out_bias: bool, rngs: nnx.Rngs):
-        self.heads, self.head_dim = heads, head_dim
-        self.qkv = Parts(width, 3, heads * head_dim, bias=False, rngs=rngs)
+    def __init__(
+        self, width: int, heads: int, kv_heads: int, head_dim: int, *, out_bias: bool, rngs: nnx.Rngs
+    ):
+        self.groups, self.head_dim = kv_heads, head_dim
+        self.qkv = Parts(width, heads // kv_heads + 2, kv_heads * head_dim, bias=False, rngs=rngs)
         self.out = Linear(heads * head_dim, width, bias=out_bias, rngs=rngs)
 
     def __call__(self, x, table, mask_BxTxS, cache, cursor):
-        q, k, v = (y.reshape(*y.shape[:2], self.heads, self.head_dim).swapaxes(1, 2) for y in self.qkv(x))
+        y = self.qkv.joined(x).reshape(*x.shape[:2], -1, self.groups, self.head_dim).transpose(0, 3, 2, 1, 4)
+        q, k, v = y[:, :, :-2], y[:, :, -2], y[:, :, -1]  # (B, G, R, T, E), (B, G, T, E) twice
         if table is not None:
             q, k = rotary(q, table), rotary(k, table)
+        k = k.swapaxes(2, 3)
         if cache is None:
-            y = attend(q, k, v, mask_BxTxS[:, None])
+            y = attend(q, k, v, mask_BxTxS[:, None, None])
         else:
-            q, k, v = (x.reshape(-1, *x.shape[2:]) for x in (q, k, v))
-            cache = tuple(
-                jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), cursor, axis=1)
-                for old, new in zip(cache, (k, v))
-            )
-            y = attend(q, *cache, jnp.repeat(mask_BxTxS, self.heads, axis=0))
-            y = y.reshape(len(x), self.heads, *y.shape[1:])
-        return self.out(y.transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1)), cache
+            q, k, v = (y.reshape(-1, *y.shape[2:]) for y in (q, k, v))
+            cache = cache.write(k, v, cursor)
+            y = attend(q, *cache, jnp.repeat(mask_BxTxS, self.groups, axis=0)[:, None])
+            y = y.reshape(-1, self.groups, *y.shape[1:])
+        return self.out(y.transpose(0, 3, 1, 2, 4).reshape(*x.shape[:2], -1)), cache
 
 
 class PaperBlock(nnx.Module):
     """LayerNorm, attention, GEGLU; each branch times a learned LayerScale that starts at 0.1 (Auto-TTE's code)."""
 
-    def __init__(self, width: int, heads: int, head_dim: int, rate: float, *, rngs: nnx.Rngs):
+    def __init__(self, width: int, heads: int, kv_heads: int, head_dim: int, rate: float, *, rngs: nnx.Rngs):
         self.rate = rate
         self.norm_a, self.norm_f = LayerNorm(width), LayerNorm(width)
-        self.attention = Attention(width, heads, head_dim, out_bias=True, rngs=rngs)
+        self.attention = Attention(width, heads, kv_heads, head_dim, out_bias=True, rngs=rngs)
         self.wide = Parts(width, 2, 4 * width, rngs=rngs)
         self.narrow = Linear(4 * width, width, rngs=rngs)
         self.scale_a, self.scale_f = nnx.Param(jnp.full(width, 0.1)), nnx.Param(jnp.full(width, 0.1))
@@ -104,11 +140,11 @@ class PaperBlock(nnx.Module):
 class BaseBlock(nnx.Module):
     """RMSNorm, rotary attention, SwiGLU of 8/3 the width (rounded up to 64)."""
 
-    def __init__(self, width: int, heads: int, head_dim: int, rate: float, *, rngs: nnx.Rngs):
+    def __init__(self, width: int, heads: int, kv_heads: int, head_dim: int, rate: float, *, rngs: nnx.Rngs):
         self.rate = rate
         inner = -(-8 * width // 3 // 64) * 64
         self.norm_a, self.norm_f = RMSNorm(width), RMSNorm(width)
-        self.attention = Attention(width, heads, head_dim, out_bias=False, rngs=rngs)
+        self.attention = Attention(width, heads, kv_heads, head_dim, out_bias=False, rngs=rngs)
         self.wide = Parts(width, 2, inner, bias=False, rngs=rngs)
         self.narrow = Linear(inner, width, bias=False, rngs=rngs)
 
@@ -123,6 +159,7 @@ class BaseBlock(nnx.Module):
 class Trunk(nnx.Module):
     """A stack of blocks. `remat` recomputes each block's activations in the backward pass.
 
+    kv_heads: heads of keys and values, None for as many as of queries.
     positions (T,) give rotary embedding; None where the embeddings hold the positions already.
     """
 
@@ -135,20 +172,24 @@ class Trunk(nnx.Module):
         head_dim: int,
         rate: float,
         *,
+        kv_heads: int | None = None,
         remat: bool = False,
         rngs: nnx.Rngs,
     ):
-        self.heads, self.head_dim, self.remat = heads, head_dim, remat
-        self.blocks = nnx.List([block(width, heads, head_dim, rate, rngs=rngs) for _ in range(layers)])
+        self.groups, self.head_dim, self.remat = kv_heads or heads, head_dim, remat
+        self.blocks = nnx.List(
+            [block(width, heads, self.groups, head_dim, rate, rngs=rngs) for _ in range(layers)]
+        )
 
     def empty_cache(self, batch: int, length: int, dtype) -> Cache:
-        shape = (batch * self.heads, length, self.head_dim)
-        return tuple((jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for _ in self.blocks)
+        rows = batch * self.groups
+        keys, values = (rows, self.head_dim, length), (rows, length, self.head_dim)
+        return tuple(LayerCache(jnp.zeros(keys, dtype), jnp.zeros(values, dtype)) for _ in self.blocks)
 
     @staticmethod
     def longer(cache: Cache, length: int) -> Cache:
         """The cache with room for `length` positions."""
-        return jax.tree.map(lambda x: jnp.pad(x, ((0, 0), (0, length - x.shape[1]), (0, 0))), cache)
+        return tuple(layer.longer(length) for layer in cache)
 
     def __call__(self, x, positions_T, mask_BxTxS, cache: Cache | None = None, cursor=0, key=None):
         new = []
