@@ -121,16 +121,17 @@ def trunk(request):
 
 
 def test_a_trunk_fed_piece_by_piece_equals_the_whole(trunk):
-    trunk, x, positions = trunk(), normal(2, 7, 16), jnp.arange(7) * 3
+    trunk, x = trunk(), normal(2, 7, 16)
+    table = trunk.turns(jnp.arange(7) * 3)
     mask = jnp.broadcast_to(np.tril(np.ones((7, 7), bool)), (2, 7, 7))
 
     @jax.jit
     def both(x):
         cache, pieces = trunk.empty_cache(2, 7, jnp.float32), []
         for a, b in ((0, 3), (3, 4), (4, 7)):
-            y, cache = trunk(x[:, a:b], positions[a:b], mask[:, a:b], cache, a)
+            y, cache = trunk(x[:, a:b], [t[a:b] for t in table], mask[:, a:b], cache, a)
             pieces.append(y)
-        return jnp.concatenate(pieces, 1), trunk(x, positions, mask)[0]
+        return jnp.concatenate(pieces, 1), trunk(x, table, mask)[0]
 
     np.testing.assert_allclose(*both(x), atol=1e-5)
 
@@ -142,7 +143,8 @@ def test_recomputing_activations_changes_nothing_but_memory(trunk):
         functional = Functional(lambda rngs, remat=remat: trunk(remat))
 
         def loss(params, functional=functional):
-            return (functional.merge(params, {})(x, jnp.arange(5), mask, key=key)[0] ** 2).sum()
+            trunk = functional.merge(params, {})
+            return (trunk(x, trunk.turns(jnp.arange(5)), mask, key=key)[0] ** 2).sum()
 
         results.append(jax.jit(jax.value_and_grad(loss))(functional.init(jax.random.key(0))[0]))
     for a, b in zip(jax.tree.leaves(results[0]), jax.tree.leaves(results[1])):
@@ -151,7 +153,7 @@ def test_recomputing_activations_changes_nothing_but_memory(trunk):
 
 def test_dropout_of_a_trunk_follows_the_key(trunk):
     trunk, x, mask = trunk(), normal(1, 4, 16), jnp.ones((1, 4, 4), bool)
-    call = jax.jit(lambda key: trunk(x, jnp.arange(4), mask, key=key)[0])
+    call = jax.jit(lambda key: trunk(x, trunk.turns(jnp.arange(4)), mask, key=key)[0])
     a, b, c = (call(jax.random.key(k)) for k in (0, 0, 1))
     np.testing.assert_array_equal(a, b)
     assert float(jnp.abs(a - c).max()) > 1e-3

@@ -79,7 +79,7 @@ class Clip(nnx.Module):
         there = ids_BxS != PAD
         key, words = (None, None) if key is None else jax.random.split(key)
         x = dropout(self.table[...][ids_BxS], self.config.dropout, words)
-        x, _ = self.trunk(x, jnp.arange(ids_BxS.shape[1]), there[:, None, :], key=key)
+        x, _ = self.trunk(x, self.trunk.turns(jnp.arange(ids_BxS.shape[1])), there[:, None, :], key=key)
         x = jnp.where(there[..., None], self.norm(x), 0.0).sum(1) / there.sum(1, keepdims=True)
         return _unit(self.out(x))
 

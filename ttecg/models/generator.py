@@ -92,7 +92,7 @@ class Generator(nnx.Module):
         self.plan_head = Linear(c.width, beat_plan.VOCAB, rngs=rngs)
         self.heads = nnx.List([_CodeHead(c, rngs) for _ in range(c.levels)])
 
-    # --- embeddings: each returns (B, T, D) and the rotary positions (T,) -----------------------------------------
+    # --- embeddings: (B, T, D) and the rotary positions (T,) ------------------------------------------------------
 
     def embed_prompt(self, prompt_BxP):
         x = self.prompt_table[...][prompt_BxP] + self.section[...][0]
@@ -125,12 +125,15 @@ class Generator(nnx.Module):
 
     def embed_frames(self, index_n, latents_BxNxD, context: dict, gist_Bx1xD):
         """Inputs of frames index_n (n,), given their context (B, n, ...) and the latents of all frames so far (later
-        ones are not looked at)."""
+        ones are not looked at). Their positions are `frame_positions`."""
         c, batch = self.config, len(latents_BxNxD)
         previous = _tap(latents_BxNxD, jnp.broadcast_to(index_n - 1, (batch, len(index_n))), index_n)
         x = jnp.concatenate([previous, *_look_back(latents_BxNxD, context, index_n), context["phase"]], -1)
         x = self.frame_mix(jax.nn.gelu(self.frame_in(x.astype(c.dtype))))
-        return x + gist_Bx1xD + self.section[...][2].astype(c.dtype), c.prompt + self.plan_slots + index_n
+        return x + gist_Bx1xD + self.section[...][2].astype(c.dtype)
+
+    def frame_positions(self, index_n):
+        return self.config.prompt + self.plan_slots + index_n
 
     # --- heads ----------------------------------------------------------------------------------------------------
 
@@ -158,11 +161,14 @@ class Generator(nnx.Module):
         parts = [
             self.embed_prompt(prompt_BxP),
             self.embed_plan(jnp.concatenate([start, plan_BxR[:, :-1]], 1)),
-            self.embed_frames(frames, latents, self.context(plan_BxR), self.gist(prompt_BxP)),
+            (
+                self.embed_frames(frames, latents, self.context(plan_BxR), self.gist(prompt_BxP)),
+                self.frame_positions(frames),
+            ),
         ]
         x, positions = jnp.concatenate([x for x, _ in parts], 1), jnp.concatenate([p for _, p in parts])
         mask = causal(self.visible(prompt_BxP, plan_BxR, len(frames)))
-        h, _ = self.trunk(x, positions, mask, key=key)
+        h, _ = self.trunk(x, self.trunk.turns(positions), mask, key=key)
         p, r = prompt_BxP.shape[1], plan_BxR.shape[1]
         h_frames, above, logits = h[:, p + r :], jnp.zeros_like(latents), []
         for q in range(c.levels):

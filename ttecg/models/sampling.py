@@ -13,6 +13,8 @@ from ttecg.models import beat_plan
 from ttecg.models.generator import causal
 from ttecg.models.paper_generator import PaperGenerator
 
+_CACHED = 2**20  # random numbers
+
 
 @dataclasses.dataclass(frozen=True)
 class SamplingPolicy:
@@ -92,16 +94,19 @@ class _Guide:
         return no + self.scale * (yes - no)
 
 
-def _noise(keys_B, kinds, steps: int, vocab: int):
+def _noise(keys_B, kinds, steps, vocab: int):
     """Gumbel noise (steps, kinds, B, vocab) of every draw, each row from its own key; made ahead, since many small
-    operations in the loop cost more than the arithmetic."""
+    operations in the loop cost more than the arithmetic, but only so much at a time as stays in a CPU's cache."""
     fold = jax.vmap(jax.random.fold_in, (0, None))
 
     def draw(step, kind):
         return jax.vmap(lambda key: jax.random.gumbel(key, (vocab,)))(fold(fold(keys_B, kind), step))
 
-    return jax.vmap(lambda step: jax.vmap(lambda kind: draw(step, kind))(jnp.asarray(kinds)))(
-        jnp.arange(steps)
+    at_a_time = max(1, _CACHED // (len(kinds) * len(keys_B) * vocab))
+    return jax.lax.map(
+        lambda step: jax.vmap(lambda kind: draw(step, kind))(jnp.asarray(kinds)),
+        jnp.asarray(steps),
+        batch_size=min(len(steps), at_a_time),
     )
 
 
@@ -113,15 +118,15 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
     cache = model.trunk.empty_cache(rows, total, c.dtype)
     seen = jnp.zeros((rows, total), bool).at[:, :width].set(prompt2 != 0)
     x, positions = model.embed_prompt(prompt2)
-    _, cache = model.trunk(x, positions, _prefill_mask(prompt2 != 0, total), cache, 0)
+    _, cache = model.trunk(x, model.trunk.turns(positions), _prefill_mask(prompt2 != 0, total), cache, 0)
 
-    plan_noise = _noise(keys, [0], slots, beat_plan.VOCAB)[:, 0]
+    plan_noise = _noise(keys, [0], range(slots), beat_plan.VOCAB)[:, 0]
 
     def plan_step(carry):
         cache, seen, plan, before, ended, slot = carry
         seen = seen.at[:, width + slot].set(guide.double(before != beat_plan.PAD))
         x, positions = model.embed_plan(guide.double(before)[:, None], slot)
-        h, cache = model.trunk(x, positions, seen[:, None], cache, width + slot)
+        h, cache = model.trunk(x, model.trunk.turns(positions), seen[:, None], cache, width + slot)
         logits = guide.mix(model.plan_logits(h)[:, 0])
         last = slot == slots - 1  # the last slot can only be the end
         logits = jnp.where(last & (jnp.arange(logits.shape[-1]) != beat_plan.END), -1e30, logits)
@@ -145,7 +150,7 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
         )
         seen = seen.at[:, width : width + slots].set(known)
         x, positions = model.embed_plan(guide.double(shifted))
-        _, cache = model.trunk(x, positions, mask, cache, width)
+        _, cache = model.trunk(x, model.trunk.turns(positions), mask, cache, width)
 
     gist = model.gist(prompt2)
     context = model.context(guide.double(plan))
@@ -153,11 +158,11 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
 
     def frame_step(carry, inputs):
         cache, latents = carry
-        frame, told, noise = inputs
+        (frame, told, turns), noise = inputs
         written = jnp.arange(cache[0].length - total) <= frame
         visible = jnp.concatenate([seen, jnp.broadcast_to(written, (rows, len(written)))], 1)
-        x, positions = model.embed_frames(frame[None], guide.double(latents), told, gist)
-        h, cache = model.trunk(x, positions, visible[:, None], cache, total + frame)
+        x = model.embed_frames(frame[None], guide.double(latents), told, gist)
+        h, cache = model.trunk(x, turns, visible[:, None], cache, total + frame)
         above, codes = jnp.zeros((batch, 1, c.code_dim)), []
         for q in range(c.levels):
             logits = guide.mix(model.code_logits(h, q, guide.double(above)))[:, 0]
@@ -169,11 +174,14 @@ def _sample_base(model, prompt, unconditional, keys, policy, plan):
         return (cache, latents), jnp.stack(codes, -1)
 
     latents, made = jnp.zeros((batch, c.frames, c.code_dim)), []
-    frames = (jnp.arange(c.frames), context, _noise(keys, range(1, 1 + c.levels), c.frames, c.codes))
+    turns = model.trunk.turns(model.frame_positions(jnp.arange(c.frames)))
+    turns = jax.tree.map(lambda x: x[:, None], turns)  # (N, 1, ...)
+    frames = (jnp.arange(c.frames), context, turns)
     for first, end in _stretches(0, c.frames):
         cache = model.trunk.longer(cache, total + end)
         part = jax.tree.map(lambda x, a=first, b=end: x[a:b], frames)
-        (cache, latents), codes = jax.lax.scan(frame_step, (cache, latents), part)
+        noise = _noise(keys, range(1, 1 + c.levels), range(first, end), c.codes)
+        (cache, latents), codes = jax.lax.scan(frame_step, (cache, latents), (part, noise))
         made.append(codes)
     return plan, jnp.concatenate(made).transpose(1, 0, 2)
 
@@ -187,7 +195,7 @@ def _sample_paper(model, prompt, unconditional, keys, policy):
     x, _ = model.embed_prompt(prompt2)
     h, cache = model.trunk(x, None, causal(known), cache, 0)
 
-    noise = _noise(keys, [1], c.frames, c.codes)[:, 0]
+    noise = _noise(keys, [1], range(c.frames), c.codes)[:, 0]
 
     def pick(h, frame_noise):
         return choose(guide.mix(model.code_logits(h[:, -1:]))[:, 0], frame_noise, policy, policy.temperature)
@@ -251,7 +259,7 @@ def sample_without_cache(
     ids = model.with_start(guide.double(prompt_BxP, unconditional_BxP))
     start, _ = model.embed_prompt(guide.double(prompt_BxP, unconditional_BxP))
     visible = jnp.concatenate([ids != 0, jnp.ones((len(ids), c.frames - 1), bool)], 1)
-    noise = _noise(keys_B, [1], c.frames, c.codes)[:, 0]
+    noise = _noise(keys_B, [1], range(c.frames), c.codes)[:, 0]
 
     def step(codes, frame):
         x = jnp.concatenate([start, model.embed_codes(0, guide.double(codes)[:, :-1])], 1)

@@ -160,7 +160,8 @@ class Trunk(nnx.Module):
     """A stack of blocks. `remat` recomputes each block's activations in the backward pass.
 
     kv_heads: heads of keys and values, None for as many as of queries.
-    positions (T,) give rotary embedding; None where the embeddings hold the positions already.
+    table: the rotary embedding of the T positions, as `turns` makes it; None where the embeddings hold the positions
+    already.
     """
 
     def __init__(
@@ -191,9 +192,13 @@ class Trunk(nnx.Module):
         """The cache with room for `length` positions."""
         return tuple(layer.longer(length) for layer in cache)
 
-    def __call__(self, x, positions_T, mask_BxTxS, cache: Cache | None = None, cursor=0, key=None):
+    def turns(self, positions_T):
+        """The rotary table of positions. A loop is better given it: within one, a CPU takes the cosines anew for every
+        head of every row."""
+        return rotary_table(positions_T, self.head_dim)
+
+    def __call__(self, x, table, mask_BxTxS, cache: Cache | None = None, cursor=0, key=None):
         new = []
-        table = None if positions_T is None else rotary_table(positions_T, self.head_dim)
         for i, block in enumerate(self.blocks):
             call = jax.checkpoint(type(block).__call__) if self.remat else type(block).__call__
             block_key = None if key is None else jax.random.fold_in(key, i)

@@ -109,7 +109,7 @@ class Wav2Vec(nnx.Module):
         if hidden_BxN is not None:
             x = jnp.where(hidden_BxN[..., None], self.hidden[...].astype(x.dtype), x)
         count = x.shape[1]
-        x, _ = self.trunk(x, jnp.arange(count), jnp.ones((1, count, count), bool), key=key)
+        x, _ = self.trunk(x, self.trunk.turns(jnp.arange(count)), jnp.ones((1, count, count), bool), key=key)
         return self.norm(x)
 
     def quantised(self, frames_BxNxC, temperature, key):
