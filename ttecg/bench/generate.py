@@ -17,6 +17,7 @@ from ttecg.models.layers import compute_dtype
 from ttecg.models.paper_generator import PaperGenerator
 from ttecg.models.sampling import SamplingPolicy, compiled, sample_without_cache
 from ttecg.plan import flops
+from ttecg.spread import SMALL, spread, whole_copies
 
 # parameters of which a decoding step reads a row at most: tables, and what only the prompt or the training needs
 NOT_EACH_STEP = ("prompt_", "plan_", "section", "code_table", "code_positions", "text_head")
@@ -46,6 +47,7 @@ def generate(
     """Prints and returns a row per batch size: seconds per ECG, tokens per second, and at batch 1 the share of the
     memory bandwidth that reading the weights once per code frame amounts to, and its inverse, the time over that
     bound; and the rate of its matrix products beside that of a large one (a loop that may end early counts whole).
+    A batch lies on as many devices as divide it and have 8 rows each.
     Weights that a step does not read in full (`NOT_EACH_STEP`) are not counted, nor is the cache, so the bound is a
     strict one. A config has random weights and draws plainly; a bundle has its own weights and sampling policy.
 
@@ -88,20 +90,30 @@ def _inputs(batch: int):
     return prompt, prompt, keys
 
 
+def _devices(batch: int) -> int:
+    """How many of this process's devices a batch lies on."""
+    return max(
+        n for n in range(1, jax.local_device_count() + 1) if n == 1 or batch % n == 0 and batch // n >= SMALL
+    )
+
+
 def _timed(functional, params, buffers, config, policy, batch, bandwidth) -> dict:
-    run = compiled(functional, policy, False)
-    per_call = seconds(lambda: run(params, buffers, *_inputs(batch), None))
+    run, devices = compiled(functional, policy, False), _devices(batch)
+    copies, everywhere = whole_copies((params, buffers), devices), spread(run, devices)
+    per_call = seconds(lambda: everywhere(*copies, *_inputs(batch), None))
     weights = sum(p.nbytes for name, p in params.items() if not name.startswith(NOT_EACH_STEP))
     read = weights * config.frames / per_call / bandwidth
     traced = jax.make_jaxpr(lambda *args: run(params, buffers, *args, None))(*_inputs(batch))
     work = sum(flops.count(traced).values())
+    chips = 1 if jax.default_backend() == "cpu" else devices  # the product has all of a CPU to itself
     return {
         "batch": batch,
+        "devices": devices,
         "cache": "yes",
         "s_per_ecg": per_call / batch,
         "tokens_per_s": batch * config.frames * config.levels / per_call,
         "GFLOP_per_s": work / per_call / 1e9,
-        "share_of_peak": work / per_call / product_rate(str(compute_dtype(config.compute))),
+        "share_of_peak": work / per_call / chips / product_rate(str(compute_dtype(config.compute))),
         "bandwidth_share": read if batch == 1 else float("nan"),
         "times_bound": 1 / read if batch == 1 else float("nan"),
     }
@@ -118,6 +130,7 @@ def _uncached(functional, params, buffers, config) -> dict:
     per_ecg = seconds(lambda: run(params, buffers, *_inputs(1)), 1) * config.frames / part
     return {
         "batch": 1,
+        "devices": 1,
         "cache": "no",
         "s_per_ecg": per_ecg,
         "tokens_per_s": config.frames / per_ecg,

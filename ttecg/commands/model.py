@@ -215,9 +215,10 @@ class BenchGenerate:
             raise ValueError("give either --config FILE.py or --model NAME")
         if not self.batch or min(self.batch) < 1:
             raise ValueError(f"--batch {' '.join(map(str, self.batch))}: give numbers from 1 up")
-        from ttecg.runtime import keep_compiled_programs
+        from ttecg.runtime import devices_for_cores, keep_compiled_programs
 
         config = None if self.config is None else _generator_of(self.config)
+        devices_for_cores()
         keep_compiled_programs()
         from ttecg.bench.generate import generate
 
