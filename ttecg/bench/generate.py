@@ -17,8 +17,9 @@ from ttecg.models.layers import compute_dtype
 from ttecg.models.paper_generator import PaperGenerator
 from ttecg.models.sampling import SamplingPolicy, compiled, sample_without_cache
 from ttecg.plan import flops
-from ttecg.spread import SMALL, spread, whole_copies
+from ttecg.spread import spread, whole_copies
 
+_FEWEST = 4  # rows that are worth a device
 # parameters of which a decoding step reads a row at most: tables, and what only the prompt or the training needs
 NOT_EACH_STEP = ("prompt_", "plan_", "section", "code_table", "code_positions", "text_head")
 
@@ -47,7 +48,7 @@ def generate(
     """Prints and returns a row per batch size: seconds per ECG, tokens per second, and at batch 1 the share of the
     memory bandwidth that reading the weights once per code frame amounts to, and its inverse, the time over that
     bound; and the rate of its matrix products beside that of a large one (a loop that may end early counts whole).
-    A batch lies on as many devices as divide it and have 8 rows each.
+    A batch lies on as many devices as divide it and have 4 rows each.
     Weights that a step does not read in full (`NOT_EACH_STEP`) are not counted, nor is the cache, so the bound is a
     strict one. A config has random weights and draws plainly; a bundle has its own weights and sampling policy.
 
@@ -92,9 +93,8 @@ def _inputs(batch: int):
 
 def _devices(batch: int) -> int:
     """How many of this process's devices a batch lies on."""
-    return max(
-        n for n in range(1, jax.local_device_count() + 1) if n == 1 or batch % n == 0 and batch // n >= SMALL
-    )
+    every = range(2, jax.local_device_count() + 1)
+    return max((n for n in every if batch % n == 0 and batch >= n * _FEWEST), default=1)
 
 
 def _timed(functional, params, buffers, config, policy, batch, bandwidth) -> dict:

@@ -121,8 +121,9 @@ class Generate:
 
         check_out(self.out)
         from ttecg.generate import load
-        from ttecg.runtime import keep_compiled_programs
+        from ttecg.runtime import devices_for_cores, keep_compiled_programs
 
+        devices_for_cores()
         keep_compiled_programs()
         model = load(self.model).with_decoder(self.decoder)
         ecgs = self._generate(model, Request(report, self.age, sex, self.heart_rate, "ecg"), rr)
@@ -156,9 +157,10 @@ class Generate:
         if self.rr is not None and table.with_rates:
             raise ValueError(f"--rr fixes the beats already; leave heart_rate out of {self.reports}")
         from ttecg.generate_sharded import Order, generate_sharded, manifest_lines
-        from ttecg.runtime import keep_compiled_programs
+        from ttecg.runtime import devices_for_cores, keep_compiled_programs
         from ttecg.train.distributed import is_main, joined
 
+        devices_for_cores()
         keep_compiled_programs()
         order = Order(
             table=table,
