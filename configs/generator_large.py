@@ -1,4 +1,4 @@
-"""A scale point: the generator with about 1.1 billion parameters, for many accelerators.
+"""A scale point: the generator with about 0.95 billion parameters, for many accelerators.
 
     ttecg plan --config configs/generator_large.py --topology v5e:16x16
     ttecg train generator --config configs/generator_large.py --workdir runs/generator-large --distributed \
