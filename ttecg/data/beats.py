@@ -138,7 +138,7 @@ def _plausible(peaks: np.ndarray, smooth_T: np.ndarray, sharp_TL: np.ndarray) ->
     return np.array(beats, int)
 
 
-def _alike(windows_BWL: np.ndarray, least: float = 0.8) -> np.ndarray:
+def alike(windows_BWL: np.ndarray, least: float = 0.8) -> np.ndarray:
     """(B,) bool: the commonest kind of beat, those that resemble the beat that most beats resemble."""
     flat_BF = windows_BWL.reshape(len(windows_BWL), -1)
     flat_BF = flat_BF / (np.linalg.norm(flat_BF, axis=1, keepdims=True) + 1e-12)
@@ -155,7 +155,7 @@ def _align(band_TL: np.ndarray, peaks: np.ndarray, reach: float = 0.06, span: fl
     padded_TL = np.pad(band_TL, ((r + s, r + s), (0, 0)), mode="edge")
     wide_BWL = np.stack([padded_TL[p : p + 2 * (r + s) + 1] for p in peaks])
     near_BWL = wide_BWL[:, r : r + 2 * s + 1]
-    template_WL = np.median(near_BWL[_alike(near_BWL)], axis=0)
+    template_WL = np.median(near_BWL[alike(near_BWL)], axis=0)
     windows = np.lib.stride_tricks.sliding_window_view(wide_BWL, 2 * s + 1, axis=1)  # (B, 2r+1, L, W)
     dots_BR = np.einsum("brlw,wl->br", windows, template_WL)
     norms_BR = np.sqrt(np.einsum("brlw,brlw->br", windows, windows)) * np.linalg.norm(template_WL)
@@ -197,7 +197,7 @@ def median_beat(ecg: ECG, peaks: np.ndarray | None = None) -> MedianBeat | None:
     if found is None:
         return None
     median_WL, centre, _, leads = found
-    onset, offset = _qrs_bounds(median_WL, centre)
+    onset, offset = qrs_bounds(median_WL, centre)
     return MedianBeat(median_WL, leads, onset, centre, offset)
 
 
@@ -210,16 +210,17 @@ def qrs_width(ecg: ECG) -> float | None:
     if beat is None:
         return None
     median_WL, centre, _, _ = beat
-    onset, offset = _qrs_bounds(median_WL, centre)
+    onset, offset = qrs_bounds(median_WL, centre)
     return (offset - onset) / FINE * 1000
 
 
-def intervals(ecg: ECG) -> dict[str, float | None]:
+def intervals(ecg: ECG, peaks: np.ndarray | None = None) -> dict[str, float | None]:
     """pr_ms, qrs_ms, qt_ms, axis_deg (frontal QRS axis, -180 to 180, from the net areas in I and aVF),
     heart_rate (beats per minute) and rr_cv.
 
-    What cannot be measured is None: PR without a steady P wave, the axis without leads I and II."""
-    peaks = r_peaks(ecg)
+    peaks: the R peaks (samples) where they are known. What cannot be measured is None: PR without a steady P wave,
+    the axis without leads I and II."""
+    peaks = r_peaks(ecg) if peaks is None else peaks
     rr = np.diff(peaks) / ecg.rate
     out = dict.fromkeys(("pr_ms", "qrs_ms", "qt_ms", "axis_deg"))
     out |= {"heart_rate": _rate(rr), "rr_cv": _cv(rr)}
@@ -227,7 +228,7 @@ def intervals(ecg: ECG) -> dict[str, float | None]:
     if beat is None:
         return out
     median_WL, centre, beats_BWL, leads = beat
-    onset, offset = _qrs_bounds(median_WL, centre)
+    onset, offset = qrs_bounds(median_WL, centre)
     out["qrs_ms"] = (offset - onset) / FINE * 1000
     cycle = float(np.median(rr)) if len(rr) else 1.0
     t_end = _t_end(median_WL, onset, offset, cycle)
@@ -258,7 +259,7 @@ def _median_beat(ecg: ECG, peaks: np.ndarray | None = None):
         return None
     beats_BWL = np.stack([x_TL[p - before : p + after] for p in at])
     qrs = slice(before - round(0.1 * FINE), before + round(0.1 * FINE))
-    beats_BWL = beats_BWL[_alike(beats_BWL[:, qrs])]
+    beats_BWL = beats_BWL[alike(beats_BWL[:, qrs])]
     return np.median(beats_BWL, axis=0), before, beats_BWL, leads
 
 
@@ -280,7 +281,7 @@ def _still(speed_W: np.ndarray, start: int, step: int, reach: float, limit: floa
     return int(path[slow.argmax()] if slow.any() else path[speed_W[path].argmin()])
 
 
-def _qrs_bounds(median_WL: np.ndarray, centre: int) -> tuple[int, int]:
+def qrs_bounds(median_WL: np.ndarray, centre: int) -> tuple[int, int]:
     """Onset and offset samples: where the spatial speed stays under 5 % of its maximum."""
     speed_W = _speed(median_WL, 0.006)
     near = slice(centre - round(0.08 * FINE), centre + round(0.08 * FINE))

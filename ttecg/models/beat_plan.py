@@ -61,16 +61,25 @@ class Phase:
     known: jnp.ndarray
 
 
+def times(plan_BxR):
+    """R-peak times in seconds of plans (B, R) of tokens, infinite past the last one."""
+    real = jnp.cumprod(plan_BxR < END, axis=1).astype(bool)
+    return jnp.where(real, jnp.cumsum(jnp.where(real, plan_BxR, 0), 1) * BIN, jnp.inf)
+
+
 def phase(plan_BxR, centres_N) -> Phase:
     """The phase of frames with these centre times (seconds) under a plan (B, R) of tokens."""
-    real = plan_BxR < END
-    real = jnp.cumprod(real, axis=1).astype(bool)
-    times = jnp.where(real, jnp.cumsum(jnp.where(real, plan_BxR, 0), 1) * BIN, jnp.inf)
+    return phase_at(times(plan_BxR), centres_N)
+
+
+def phase_at(times_BxR, centres_N) -> Phase:
+    """The phase of frames with these centre times among R peaks (B, R), seconds, infinite past the last one."""
+    times, real = times_BxR, jnp.isfinite(times_BxR)
     passed_BxN = jnp.sum(times[:, None, :] <= centres_N[None, :, None], -1)
     count = real.sum(1)[:, None]
 
     def peak(index):
-        flat = jnp.clip(index, 0, plan_BxR.shape[1] - 1).reshape(len(plan_BxR), -1)
+        flat = jnp.clip(index, 0, times.shape[1] - 1).reshape(len(times), -1)
         return jnp.take_along_axis(jnp.where(real, times, 0.0), flat, axis=1).reshape(index.shape)
 
     last, nxt, older = peak(passed_BxN - 1), peak(passed_BxN), peak(passed_BxN - 2)
