@@ -16,7 +16,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.flax import load_file, save_file
 
+from ttecg.data.recorder import Recorder
 from ttecg.data.staged import staged_folder
+from ttecg.models.drafted import DraftedConfig
 from ttecg.models.functional import Functional, cast, check_arrays
 from ttecg.models.generator import GeneratorConfig
 from ttecg.models.paper_generator import PaperGeneratorConfig
@@ -26,7 +28,7 @@ from ttecg.train.checkpoint import Checkpoints
 from ttecg.train.config import from_dict
 
 CONFIG, CARD, TEXT = "config.json", "MODEL_CARD.md", "text.model"
-TOKENIZER, GENERATOR = "tokenizer.safetensors", "generator.safetensors"
+TOKENIZER, GENERATOR, RECORDER = "tokenizer.safetensors", "generator.safetensors", "recorder.safetensors"
 NETWORK = "model.safetensors"  # of a bundle that holds one network
 _TRAINERS = {"quality": "noise-detector", "encoder": "wav2vec"}  # where the verb is not the kind
 _PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
@@ -37,7 +39,7 @@ _PARTS = {
     "conditions": list,
     "sampling": dict,
 }  # of config.json
-_GENERATORS = {"base": GeneratorConfig, "paper": PaperGeneratorConfig}
+_GENERATORS = {"base": GeneratorConfig, "paper": PaperGeneratorConfig, "drafted": DraftedConfig}
 _LATER = {"kv_heads": None}  # what holds for bundles whose generator has no such field
 
 
@@ -153,6 +155,23 @@ def load_fitting(name, params: dict) -> tuple[dict, list[str]]:
     return params | fitting, sorted(set(params) - set(fitting))
 
 
+def sampling_policy(stored: dict, where: str) -> SamplingPolicy:
+    """From JSON data; what an older bundle does not say has its usual value."""
+    return from_dict(SamplingPolicy, dataclasses.asdict(SamplingPolicy()) | stored, where)
+
+
+def load_recorder(path: pathlib.Path) -> Recorder | None:
+    """What a recorder adds to the heart's signal, where the bundle knows it."""
+    file = path / RECORDER
+    if not file.is_file():
+        return None
+    arrays = {k: np.asarray(v, np.float64) for k, v in _read_arrays(file).items()}
+    try:
+        return Recorder(**arrays)
+    except TypeError as error:
+        raise ValueError(f"{file} is damaged: {error}") from None
+
+
 def load_generator(path: pathlib.Path):
     """(model config, Functional, params, buffers, bundle config) of a bundle."""
     config = read_config(path)
@@ -166,7 +185,7 @@ def generator_config(data: dict, where: str):
     data = dict(data)
     kind = data.pop("kind", None)
     if kind not in _GENERATORS:
-        raise ValueError(f"{where}: a generator's kind is {' or '.join(_GENERATORS)}, got {kind!r}")
+        raise ValueError(f"{where}: a generator's kind is one of {', '.join(_GENERATORS)}, got {kind!r}")
     later = {k: v for k, v in _LATER.items() if k in _GENERATORS[kind].__dataclass_fields__}
     return from_dict(_GENERATORS[kind], later | data, where)
 
@@ -185,15 +204,19 @@ def export(
     card: str = "",
     dtype: str = "float16",
     sampling: SamplingPolicy | None = None,
+    recorder=None,
 ):
     """Writes a bundle from the work directory of a generator (with its tokenizer), complete or absent.
 
     The averaged parameters are stored, as `dtype`; codebooks stay float32. card: path of the model card's text.
+    recorder: folder of a `ttecg train recorder` run.
     """
     workdir, out = pathlib.Path(workdir), pathlib.Path(out)
     training = workdir_config(workdir, "GeneratorTraining")
     if out.exists():
         raise ValueError(f"{out} exists; give another --out")
+    if recorder and not load_recorder(pathlib.Path(recorder)):
+        raise ValueError(f"{recorder} holds no {RECORDER}; make one with ttecg train recorder")
     model_data = read_json(workdir / "model.json")
     functional = Functional(generator_config(model_data, str(workdir / "model.json")).create)
     params, buffers = newest_weights(workdir, functional)
@@ -209,6 +232,8 @@ def export(
         save_arrays(scratch / GENERATOR, params, buffers, dtype)
         save_arrays(scratch / TOKENIZER, tokenizer.params, tokenizer.buffers, dtype)
         (scratch / TEXT).write_bytes((workdir / TEXT).read_bytes())
+        if recorder:
+            (scratch / RECORDER).write_bytes((pathlib.Path(recorder) / RECORDER).read_bytes())
         (scratch / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
         (scratch / CARD).write_text(pathlib.Path(card).read_text() if card else _plain_card(config, training))
     return out

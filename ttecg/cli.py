@@ -33,6 +33,8 @@ VERBS = {
     "data reports": ("data", "Reports", "say how much of a table's reports is understood"),
     "train text-tokenizer": ("train", "TextTokenizer", "learn the pieces of report text"),
     "train tokenizer": ("train", "Tokenizer", "train the VQ tokenizer of ECGs"),
+    "train beat-basis": ("train", "BeatBasis", "learn what usual beats are made of"),
+    "train recorder": ("train", "Recorder", "learn what recorders add to the heart's signal"),
     "train generator": ("train", "Generator", "train the transformer from report to ECG codes"),
     "train decoder": ("train", "Decoder", "train the HiFi-GAN from ECG codes to a waveform"),
     "train unet": ("train", "UNet", "train the network that rebuilds hidden leads"),

@@ -11,10 +11,14 @@ import jax
 import numpy as np
 
 from ttecg import bundle
+from ttecg.data.definitions import allowed_bins
 from ttecg.data.prompt import Prompt, PromptEncoder
-from ttecg.data.reports import canonical
-from ttecg.ecg import ECG, LEADS, to_eight, to_twelve
+from ttecg.data.reports import understood
+from ttecg.ecg import ECG, INDEPENDENT, LEADS, to_eight, to_twelve
 from ttecg.models import beat_plan
+from ttecg.models.drafted import DraftedConfig
+from ttecg.models.drafted_sampling import with_tokenizer
+from ttecg.models.paper_generator import PaperGeneratorConfig
 from ttecg.models.sampling import SamplingPolicy, compiled
 from ttecg.spread import rounds, spread, whole_copies
 
@@ -28,8 +32,15 @@ class TextToECG:
 
     def __init__(self, path):
         path = pathlib.Path(path)
-        self.config, self._functional, self._params, self._buffers, stored = bundle.load_generator(path)
+        self.config, functional, params, buffers, stored = bundle.load_generator(path)
         self.tokenizer = bundle.load_tokenizer(path)
+        self.recorder = bundle.load_recorder(path)
+        self._functional, self._params, self._buffers = functional, params, buffers
+        self._drafts = isinstance(self.config, DraftedConfig)
+        if self._drafts:
+            self._functional, self._params, self._buffers = with_tokenizer(
+                self.config, params, buffers, self.tokenizer
+            )
         self.encoder = PromptEncoder.load(
             path / bundle.TEXT, conditions=tuple(stored["conditions"]), length=self.config.prompt
         )
@@ -41,8 +52,8 @@ class TextToECG:
         self._copies: dict[int, tuple[dict, dict]] = {}
         self.name, self._path = stored["name"], path
         self.decoder = self.tokenizer  # what makes the waveform of codes
-        self.policy = bundle.from_dict(SamplingPolicy, stored["sampling"], str(path / bundle.CONFIG))
-        self.hash = bundle.digest(self._params | self._buffers, [stored, self.tokenizer.hash])
+        self.policy = bundle.sampling_policy(stored["sampling"], str(path / bundle.CONFIG))
+        self.hash = bundle.digest(params | buffers, [stored, self.tokenizer.hash])
 
     def with_decoder(self, kind: str) -> "TextToECG":
         """The same model, whose codes are turned into a waveform by the tokenizer ("vq") or by the bundle's HiFi-GAN
@@ -70,12 +81,14 @@ class TextToECG:
         top_k: int | None = None,
         top_p: float | None = None,
         guidance: float | None = None,
+        noise: float | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[ECG]:
         """`num` 12-lead ECGs of 10 s at 500 Hz, mV, for a clinical report in English or German.
 
         age in years, sex "male" or "female", heart_rate per minute: each optional. rr: RR intervals in seconds that
         the beats must keep, from the first R peak on. None of the sampling settings means the bundle's own.
+        noise: how much of what a recorder adds to the heart's signal is drawn around it; 0 leaves 0.5-40 Hz alone.
         Sample i depends on (seed, i) alone. progress is called with the number of ECGs done.
         """
         if not any(map(str.isalnum, report or "")):
@@ -85,7 +98,9 @@ class TextToECG:
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed must be between 0 and {2**32 - 1}, got {seed}")
         prompt = Prompt(report, age, sex, heart_rate)
-        policy = self.sampling(temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance)
+        policy = self.sampling(
+            temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance, noise=noise
+        )
         ecgs: list[ECG] = []
         for ecg in self.generate_many(((prompt, (seed, i)) for i in range(num)), policy, rr=rr):
             ecgs.append(ecg)
@@ -117,7 +132,7 @@ class TextToECG:
 
     def _make(self, part, policy: SamplingPolicy, plan, batch: int) -> Iterator[ECG]:
         """The ECGs of a list of (prompt, (seed, index)), whose prompts are padded to one length."""
-        width = self.encoder.padded([prompt for prompt, _ in part]).shape[1]
+        width = self.encoder.padded([_understood(prompt) for prompt, _ in part]).shape[1]
         todo = rounds(len(part), batch, jax.local_device_count())
 
         def launch(first, size, busy):
@@ -134,7 +149,7 @@ class TextToECG:
             following = next(todo, None)
             ahead = following and launch(*following)
             for (prompt, drawn), signal, found in zip(rows, signals, np.asarray(plans)):
-                yield self._ecg(signal, found, prompt, *drawn)
+                yield self._ecg(signal, found, prompt, *drawn, policy.noise)
 
     @property
     def weights(self) -> tuple:
@@ -145,7 +160,7 @@ class TextToECG:
         """RR intervals in seconds as a beat plan (R,), None for None. ValueError where they cannot be one."""
         if rr is None:
             return None
-        if "plan_table" not in self._functional.param_names:
+        if isinstance(self.config, PaperGeneratorConfig):
             raise ValueError(f"model {self.name!r} has no beat plan, so RR intervals cannot be given")
         return _plan(rr, self.tokenizer.config.samples / self.tokenizer.config.rate)
 
@@ -158,10 +173,16 @@ class TextToECG:
     def _sample(self, prompts, seeds, policy, plans=None, width: int | None = None, devices: int = 1):
         """`sample` under way: arrays that are computed while the caller goes on."""
         keys = jax.vmap(lambda s, i: jax.random.fold_in(jax.random.key(s), i))(*np.array(seeds, np.uint32).T)
-        ids = self.encoder.padded(prompts, width)
+        ids = self.encoder.padded([_understood(p) for p in prompts], width)
         nothing = self.encoder.padded([Prompt("")], ids.shape[1])
-        run = spread(compiled(self._functional, policy, plans is not None), devices)
-        return run(*self._on(devices), ids, np.tile(nothing, (len(ids), 1)), keys, plans)
+        run = spread(
+            compiled(self._functional, dataclasses.replace(policy, noise=1.0), plans is not None), devices
+        )
+        given = plans if plans is not None else [None] * len(ids)
+        allowed = (
+            np.stack([allowed_bins(p, plan) for p, plan in zip(prompts, given)]) if self._drafts else None
+        )
+        return run(*self._on(devices), ids, np.tile(nothing, (len(ids), 1)), keys, plans, allowed)
 
     def _decode(self, codes_BxNxQ, devices: int) -> np.ndarray:
         """(B, T, L) mV of codes that lie on so many devices."""
@@ -179,15 +200,23 @@ class TextToECG:
         ids = np.ones((batch, self.encoder.length), np.int32)
         keys = jax.random.split(jax.random.key(0), batch)
         run = compiled(self._functional, policy, False)
-        found = run.lower(self._params, self._buffers, ids, ids, keys, None).compile().memory_analysis()
+        allowed = np.stack([allowed_bins(Prompt())] * batch) if self._drafts else None
+        found = (
+            run.lower(self._params, self._buffers, ids, ids, keys, None, allowed).compile().memory_analysis()
+        )
         return found.temp_size_in_bytes + found.output_size_in_bytes
 
-    def _ecg(self, signal: np.ndarray, plan: np.ndarray, prompt: Prompt, seed: int, index: int) -> ECG:
+    def _ecg(
+        self, signal: np.ndarray, plan: np.ndarray, prompt: Prompt, seed: int, index: int, noise: float
+    ) -> ECG:
         config = self.tokenizer.config
         eight = signal if config.leads == 8 else to_eight(signal)
-        ecg = ECG(eight.astype(np.float64), ("I", "II", *LEADS[6:]), config.rate).resample(RATE)
+        x = ECG(eight.astype(np.float64), INDEPENDENT, config.rate).resample(RATE).signal
+        peaks = beat_plan.decode(plan)
+        if self.recorder and noise:
+            x = self.recorder.add(x, peaks * RATE, np.random.default_rng((seed, index)), noise)
         return ECG(
-            to_twelve(ecg.signal),
+            to_twelve(x),
             LEADS,
             RATE,
             age=prompt.age,
@@ -196,15 +225,19 @@ class TextToECG:
             id=f"{self.name}-{seed}-{index}",
             info={
                 "synthetic": True,
-                "prompt": canonical(prompt.report),
+                "prompt": understood(prompt.report),
                 "heart_rate": prompt.heart_rate,
                 "seed": seed,
                 "index": index,
                 "model": self.name,
                 "model_hash": self.hash,
-                "planned_peaks": beat_plan.decode(plan),
+                "planned_peaks": peaks,
             },
         )
+
+
+def _understood(prompt: Prompt) -> Prompt:
+    return dataclasses.replace(prompt, report=understood(prompt.report)) if prompt.report else prompt
 
 
 @functools.lru_cache(maxsize=8)

@@ -53,6 +53,9 @@ class Generate:
     top_p: Optional[float] = None
     # how strongly to follow the prompt, 1 for not more than learned; the model's own unless given
     guidance: Optional[float] = None
+    # how much of what a recorder adds to the heart's signal (wander, muscles, mains), 0 for none; the model's own
+    # unless given
+    noise: Optional[float] = None
     # a model of the package by name, or a bundle's folder
     model: str = "demo"
     # what makes the waveform of the codes: the tokenizer, or the HiFi-GAN of a bundle that has one
@@ -91,7 +94,7 @@ class Generate:
         check_seed(self.seed)
         if self.batch is not None and not 1 <= self.batch <= _LARGEST_BATCH:
             raise ValueError(f"--batch {self.batch} is not between 1 and {_LARGEST_BATCH}")
-        for name in ("temperature", "guidance"):
+        for name in ("temperature", "guidance", "noise"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ValueError(f"--{name} {value:g} must be 0 or more")
@@ -104,7 +107,7 @@ class Generate:
 
     @property
     def _sampling(self) -> dict:
-        return {name: getattr(self, name) for name in ("temperature", "top_k", "top_p", "guidance")}
+        return {name: getattr(self, name) for name in ("temperature", "top_k", "top_p", "guidance", "noise")}
 
     @property
     def _picture(self) -> str | None:

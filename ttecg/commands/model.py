@@ -34,6 +34,13 @@ class Export:
     plan_temperature: float = 1.0
     # factors on the temperature of each level of codes; the last holds for further levels
     level_temperature: tuple[float, ...] = (1.0,)
+    # of a drafting generator: factors for its measures and its usual beats
+    measure_temperature: float = 1.0
+    usual_temperature: float = 1.0
+    # how much of what a recorder adds is drawn around the heart's signal
+    noise: float = 1.0
+    # folder of a `ttecg train recorder` run: what generated ECGs are recorded with
+    recorder: Optional[pathlib.Path] = None
 
     def run(self) -> None:
         if not self.workdirs:
@@ -69,7 +76,7 @@ class Export:
 
         fields = [field.name for field in dataclasses.fields(SamplingPolicy)]
         sampling = SamplingPolicy(**{name: getattr(self, name) for name in fields})
-        export(self.workdirs[0], self.out, sampling=sampling, **common)
+        export(self.workdirs[0], self.out, sampling=sampling, recorder=self.recorder, **common)
 
     def _unet(self, common: dict) -> None:
         from ttecg.reconstruct import KIND, join

@@ -67,6 +67,26 @@ class Tokenizer(_Training):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class BeatBasis(_Training):
+    """Learns the components that the usual beats of people are made of, for drafting generators."""
+
+    examples = ("ttecg train beat-basis --config configs/beat_basis.py --workdir runs/basis",)
+
+    task = "beat-basis"
+    kind = "BeatBasisTraining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recorder(_Training):
+    """Learns what recorders add to the heart's signal, for bundles whose ECGs are to look recorded."""
+
+    examples = ("ttecg train recorder --config configs/recorder.py --workdir runs/recorder",)
+
+    task = "recorder"
+    kind = "RecorderTraining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Generator(_Training):
     """Trains the transformer from report to ECG codes, on what the two tokenizers made."""
 

@@ -82,6 +82,11 @@ def phrases(report: str) -> tuple[str, ...]:
     return _in_order(read(canonical(report)))
 
 
+def understood(report: str) -> str:
+    """`canonical` without words that no phrase explains; with them where no phrase is there."""
+    return ". ".join(phrases(report)) or canonical(report)
+
+
 def from_scp(codes: Mapping[str, float] | Sequence[str]) -> str:
     """The prompt of SCP-ECG statements, from their codes or from PTB-XL's {code: likelihood in percent}.
 

@@ -31,6 +31,11 @@ class SamplingPolicy:
     # factors on the temperature for each level of codes (the last one holds for further levels), and for the beat plan
     level_temperature: tuple[float, ...] = (1.0,)
     plan_temperature: float = 1.0
+    # of a drafting generator: factors for its measures and its usual beats
+    measure_temperature: float = 1.0
+    usual_temperature: float = 1.0
+    # how much of what a recorder adds to the heart's signal, where the bundle knows it; 0 for none
+    noise: float = 1.0
 
     def __post_init__(self):
         if self.temperature < 0:
@@ -41,6 +46,8 @@ class SamplingPolicy:
             raise ValueError(f"top-p must be above 0 and at most 1, got {self.top_p:g}")
         if self.guidance < 0:
             raise ValueError(f"guidance must not be negative (1 is none), got {self.guidance:g}")
+        if not 0 <= self.noise <= 10:
+            raise ValueError(f"noise must be between 0 and 10 (1 is as recorded), got {self.noise:g}")
 
 
 def choose(logits_BxV, noise_BxV, policy: SamplingPolicy, temperature: float):
@@ -50,6 +57,11 @@ def choose(logits_BxV, noise_BxV, policy: SamplingPolicy, temperature: float):
     if temperature > 0:
         logits = keep_likely(logits / temperature, policy.top_k, policy.top_p) + noise_BxV
     return jnp.argmax(logits, -1).astype(jnp.int32)
+
+
+def level_factor(factors: tuple[float, ...], level: int) -> float:
+    """The factor of a level; the last one holds for further levels."""
+    return factors[min(level, len(factors) - 1)]
 
 
 def keep_likely(logits_BxV, top_k: int, top_p: float):
@@ -68,11 +80,15 @@ def keep_likely(logits_BxV, top_k: int, top_p: float):
     return logits_BxV
 
 
-def sample(model, prompt_BxP, unconditional_BxP, keys_B, policy: SamplingPolicy, plan_BxR=None):
+def sample(model, prompt_BxP, unconditional_BxP, keys_B, policy: SamplingPolicy, plan_BxR=None, allowed=None):
     """Beat plans (B, R) and codes (B, N, Q) drawn under prompts. A given plan is obeyed, not drawn.
 
     unconditional_BxP: the prompt that says nothing, for guidance; not used where policy.guidance is 1.
     """
+    if hasattr(model, "generator"):
+        from ttecg.models.drafted_sampling import sample_drafted
+
+        return sample_drafted(model, prompt_BxP, unconditional_BxP, keys_B, policy, plan_BxR, allowed)
     if isinstance(model, PaperGenerator):
         return _sample_paper(model, prompt_BxP, unconditional_BxP, keys_B, policy)
     return _sample_base(model, prompt_BxP, unconditional_BxP, keys_B, policy, plan_BxR)
@@ -235,7 +251,7 @@ def _prefill_mask(known_BxP, total: int):
 def compiled(functional, policy: SamplingPolicy, with_plan: bool):
     """`sample` jitted for a model and policy: f(params, buffers, prompt, unconditional, keys, plan or None)."""
 
-    def run(params, buffers, prompt, unconditional, keys, plan):
+    def run(params, buffers, prompt, unconditional, keys, plan, allowed=None):
         return sample(
             functional.merge(params, buffers),
             prompt,
@@ -243,6 +259,7 @@ def compiled(functional, policy: SamplingPolicy, with_plan: bool):
             keys,
             policy,
             plan if with_plan else None,
+            allowed,
         )
 
     return jax.jit(run)

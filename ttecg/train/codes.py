@@ -17,13 +17,18 @@ import jax
 import numpy as np
 import tqdm
 
+from ttecg.bundle import digest
 from ttecg.data import augment, reports
 from ttecg.data.batches import Source
 from ttecg.data.beats import r_peaks
 from ttecg.data.findings import PHRASE_OF_SCP
+from ttecg.data.measures import measure
 from ttecg.data.prompt import Prompt
+from ttecg.data.usual_beats import usual_beats
 from ttecg.ecg import ECG, SEXES
 from ttecg.models import beat_plan
+from ttecg.models.layout import lay_out_batch, window
+from ttecg.models.measures import bins
 from ttecg.train import distributed
 from ttecg.train.tokenizer import prepare_signal
 
@@ -43,16 +48,24 @@ class Examples:
     sex: np.ndarray  # (M,) index into SEXES, -1 unknown
     heart_rate: np.ndarray  # (M,) per minute, nan unknown
     simulated: np.ndarray  # (M,) bool
+    # of a drafting generator, None for others
+    peaks: np.ndarray | None = None  # (M, R) float32 seconds of the R peaks, infinite past the last one
+    kinds: np.ndarray | None = None  # (M, R) uint8 kind of each beat
+    measures: np.ndarray | None = None  # (M, measures) uint8 bins
+    usual: np.ndarray | None = None  # (M, K, C) uint8 components of the usual beat of each kind
+    draft: np.ndarray | None = None  # (M, N, Q) uint16 codes of the usual beats laid out over the R peaks
 
     def __len__(self) -> int:
         return len(self.codes)
 
-    def prompt(self, index: int, statement: bool = False) -> Prompt:
-        """The prompt of one example, from its report or (statement=True, or where it has none) from its labels."""
+    def prompt(self, index: int, statement: bool = False, plain: bool = True) -> Prompt:
+        """The prompt of one example, from its report or (statement=True, or where it has none) from its labels; plain:
+        without words that no phrase explains."""
         first, second = self.reports[index], self.statements[index]
         age, rate, sex = self.age[index], self.heart_rate[index], self.sex[index]
+        text = str((second or first) if statement else (first or second))
         return Prompt(
-            report=str((second or first) if statement else (first or second)),
+            report=_understood(text) if plain else text,
             age=None if np.isnan(age) else float(age),
             sex=SEXES[sex] if sex >= 0 else None,
             heart_rate=None if np.isnan(rate) else float(np.clip(rate, 20, 250)),
@@ -71,12 +84,18 @@ class Examples:
         return np.minimum(weights / weights.min(), 20.0)
 
 
+@functools.lru_cache(maxsize=65_536)
+def _understood(text: str) -> str:
+    return reports.understood(text)
+
+
 def extract(
-    text: str, split: str, tokenizer, variants: int, seed: int, cache, limit: int | None = None
+    text: str, split: str, tokenizer, variants: int, seed: int, cache, limit: int | None = None, basis=None
 ) -> Examples:
     """The examples of source `text` ("PATH@WEIGHT"), from the cache, or made by the main process and put there.
 
-    tokenizer: a `bundle.LoadedTokenizer`. limit: only the first so many records.
+    tokenizer: a `bundle.LoadedTokenizer`. limit: only the first so many records. basis: a `BeatBasis`, for what a
+    drafting generator needs.
     """
     source = Source.parse(text)
     key = [
@@ -87,9 +106,14 @@ def extract(
         seed,
         source.fingerprint(),
         *([limit] if limit else []),
+        *([digest(vars(basis), "")] if basis else []),
     ]
-    make = functools.partial(_make, source, split, tokenizer, variants, seed, limit)
-    return Examples(**cached(cache, key, lambda: vars(make())))
+
+    def make():
+        found = vars(_make(source, split, tokenizer, variants, seed, limit, basis))
+        return {k: v for k, v in found.items() if v is not None}
+
+    return Examples(**cached(cache, key, make))
 
 
 def cached(cache, key: list, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -109,10 +133,10 @@ def cached(cache, key: list, make: Callable[[], dict[str, np.ndarray]]) -> dict[
         return dict(stored)
 
 
-def _make(source: Source, split: str, tokenizer, variants: int, seed: int, limit: int | None) -> Examples:
+def _make(source: Source, split: str, tokenizer, variants, seed: int, limit: int | None, basis) -> Examples:
     records = source.open(split)
     count = 1 if source.simulated or split != "train" else variants
-    rows, codes, waiting = [], [], []
+    rows, parts, waiting = [], [], []
     for number in tqdm.tqdm(
         range(min(len(records), limit or len(records))),
         desc=f"codes of {source.path} {split}",
@@ -121,16 +145,46 @@ def _make(source: Source, split: str, tokenizer, variants: int, seed: int, limit
     ):
         ecg = records[number]
         about = _about(ecg, source.simulated)
-        for signal, peaks in _variants(ecg, tokenizer.config, count, (seed, number)):
+        for signal, peaks in variants_of(ecg, tokenizer.config, count, (seed, number)):
             rows.append(about | _timing(peaks / tokenizer.config.rate))
-            waiting.append(signal)
+            waiting.append((signal, peaks))
             if len(waiting) == _CHUNK:
-                codes.append(tokenizer.encode(np.stack(waiting)))
+                parts.append(_coded(waiting, tokenizer, basis))
                 waiting = []
     if waiting:
-        codes.append(tokenizer.encode(np.stack(waiting)))
+        parts.append(_coded(waiting, tokenizer, basis))
     columns = {name: np.array([r[name] for r in rows]) for name in rows[0]}
-    return Examples(codes=np.concatenate(codes).astype(np.uint16), **columns)
+    return Examples(**columns, **{k: np.concatenate([p[k] for p in parts]) for k in parts[0]})
+
+
+def _coded(some: list, tokenizer, basis) -> dict[str, np.ndarray]:
+    """What is made of signals and their peaks: codes, and with a basis beats, draft and numbers."""
+    signals = np.stack([x for x, _ in some])
+    found = {"codes": tokenizer.encode(signals).astype(np.uint16)}
+    return found if basis is None else found | _drafted(some, tokenizer, basis)
+
+
+def _drafted(some: list, tokenizer, basis) -> dict[str, np.ndarray]:
+    c, slots = tokenizer.config, beat_plan.SLOTS
+    before, length = window(c.rate)
+    found = [usual_beats(x, p, c.rate, before, length) for x, p in some]
+    beats_BxKxWxL = np.stack([u for u, _ in found])
+    flat = beats_BxKxWxL.reshape(-1, *beats_BxKxWxL.shape[2:])
+    usual = basis.encode(flat)
+    peaks, kinds = np.full((len(some), slots), np.inf, np.float32), np.zeros((len(some), slots), np.uint8)
+    for i, ((_, p), (_, k)) in enumerate(zip(some, found)):
+        count = min(len(p), slots - 1)
+        peaks[i, :count], kinds[i, :count] = p[:count] / c.rate, k[:count]
+    decoded = basis.decode(usual).reshape(beats_BxKxWxL.shape)
+    draft = np.asarray(lay_out_batch(decoded, peaks, kinds, c.samples, c.rate, before))
+    numbers = [bins(measure(x, p, k, u[0], before, c.rate)) for (x, p), (u, k) in zip(some, found)]
+    return {
+        "peaks": peaks,
+        "kinds": kinds,
+        "measures": np.stack(numbers),
+        "usual": usual.reshape(*beats_BxKxWxL.shape[:2], -1),
+        "draft": tokenizer.encode(draft).astype(np.uint16),
+    }
 
 
 def _about(ecg: ECG, simulated: bool) -> dict:
@@ -152,7 +206,7 @@ def _timing(peaks_s: np.ndarray) -> dict:
     return {"plans": beat_plan.encode(peaks_s).astype(np.int16), "heart_rate": rate}
 
 
-def _variants(ecg: ECG, config, count: int, seed: tuple[int, int]):
+def variants_of(ecg: ECG, config, count: int, seed: tuple[int, int]):
     """(signal (T, 8) float32, peaks in samples) of each variant, at the tokenizer's rate and length."""
     known = ecg.info.get("r_peaks")
     peaks = np.asarray(r_peaks(ecg) if known is None else known) * config.rate / ecg.rate

@@ -11,10 +11,13 @@ import numpy as np
 from ttecg.bundle import describe_generator, load_fitting, load_tokenizer
 from ttecg.data import batches
 from ttecg.data.prompt import CONDITIONS, PromptEncoder
-from ttecg.models import beat_plan
+from ttecg.models import beat_basis, beat_plan
+from ttecg.models.drafted import DraftedConfig
 from ttecg.models.functional import Functional
 from ttecg.models.generator import GeneratorConfig
+from ttecg.models.measures import MEASURES
 from ttecg.models.paper_generator import PaperGeneratorConfig
+from ttecg.train import beat_basis as basis_of_beats
 from ttecg.train import codes, first_weights, sharding, text_tokenizer
 from ttecg.train.config import at_least, open_workdir, to_dict, write_bytes, write_text
 from ttecg.train.loop import RunConfig, Task, train
@@ -30,6 +33,11 @@ RULES: Rules = (
     (r"(prompt_table|plan_table|code_table|prompt_positions|code_positions|section)$", P(None, "model")),
     (r"(plan_head|code_head|text_head|heads/\d+/above)/(kernel|bias)$", P()),
     (r"(heads/\d+/(query/bias|free|bias|norm/scale)|^norm/(scale|bias)|^code_vectors)$", P()),
+    (r"^(measure_table|measure_slots|kind_table|usual_slots)$", P(None, "model")),
+    (
+        r"^(measure_head|kind_head|trust|frame_gist|usual_in|usual_mix|usual_head)/(kernel|bias)$|^(trust_norm/scale|usual_bias|basis_mean|basis_axes)$",
+        P(),
+    ),
 )
 
 MODEL_FILE, TEXT_FILE = "model.json", text_tokenizer.FILE
@@ -39,7 +47,7 @@ MODEL_FILE, TEXT_FILE = "model.json", text_tokenizer.FILE
 class GeneratorTraining:
     """Everything that defines a generator run. Sizes that follow from the tokenizers are filled in at the start."""
 
-    model: GeneratorConfig | PaperGeneratorConfig = GeneratorConfig()
+    model: GeneratorConfig | PaperGeneratorConfig | DraftedConfig = GeneratorConfig()
     # work directory or bundle of the VQ tokenizer, and work directory (or file) of the text tokenizer
     tokenizer: str = "runs/tokenizer"
     text: str = "runs/text"
@@ -58,10 +66,20 @@ class GeneratorTraining:
     drop_text: float = 0.1
     drop_condition: float = 0.3
     statements: float = 0.4
+    # probability that words of a report which no phrase explains are left out, as they are in generation
+    plain: float = 0.5
     # weights of the cross-entropies: prompt text, beat plan, each level of codes
     text_loss: float = 0.0
     plan_loss: float = 0.5
     level_loss: tuple[float, ...] = (1.0, 0.8, 0.6, 0.5)
+    # of a drafting generator: work directory of `ttecg train beat-basis`; weights of the numbers, of the kinds of
+    # beats, and of the usual beats
+    basis: str = ""
+    measure_loss: float = 1.0
+    kind_loss: float = 0.2
+    usual_loss: float = 2.0
+    # codes of whole ECGs are learned from every so-manieth example, which cost more than the rest
+    every: int = 2
     # weight of the frames before the second R peak, which only the report can tell; later beats follow the first
     early: float = 3.0
     # validation examples to score
@@ -82,6 +100,7 @@ def run(config: GeneratorTraining, workdir, resume: bool = False):
     tokenizer = load_tokenizer(config.tokenizer)
     encoder = PromptEncoder(text_tokenizer.load(config.text), config.conditions, config.model.prompt)
     model = resolve(config.model, tokenizer.config, encoder)
+    basis = basis_of_beats.load(config.basis) if isinstance(model, DraftedConfig) else None
     what = objective(dataclasses.replace(config, model=model))
     # a wrong source and weights that do not fit are named before anything is made
     sources, mixture = batches.open_sources(config.sources, "train")
@@ -91,7 +110,12 @@ def run(config: GeneratorTraining, workdir, resume: bool = False):
     write_text(workdir / MODEL_FILE, json.dumps(describe_generator(model), indent=1))
     write_bytes(workdir / TEXT_FILE, encoder.model)
     extract = functools.partial(
-        codes.extract, tokenizer=tokenizer, variants=config.variants, seed=config.run.seed, cache=workdir
+        codes.extract,
+        tokenizer=tokenizer,
+        variants=config.variants,
+        seed=config.run.seed,
+        cache=workdir,
+        basis=basis,
     )
     examples = [extract(s, "train") for s in batches.with_split(config.sources, "train")]
     held_out = [
@@ -106,26 +130,40 @@ def run(config: GeneratorTraining, workdir, resume: bool = False):
         evaluate=functools.partial(evaluate, what.functional, _validation(config, encoder, held_out))
         if held_out
         else None,
-        prepare=functools.partial(_prepare, config, tokenizer, examples),
+        prepare=functools.partial(_prepare, config, tokenizer, basis, examples),
     )
     return train(task, config.run, workdir, describe=to_dict(config))
 
 
 def objective(config: GeneratorTraining) -> Objective:
     """What a run teaches, with the sizes that config.model has."""
-    functional, model = Functional(config.model.create), config.model
+    functional = Functional(config.model.create)
     return Objective(
         functional=functional,
         rules=RULES,
         optimizer=config.optimizer,
         loss=functools.partial(loss, functional, config),
-        inputs={
-            "prompt": integers(config.prompt_length),
-            "plan": integers(beat_plan.SLOTS),
-            "codes": integers(model.frames, model.levels),
-            "weights": floats(model.frames),
-        },
+        inputs=_inputs(config),
     )
+
+
+def _inputs(config: GeneratorTraining) -> dict:
+    model = config.model
+    shared = {
+        "prompt": integers(config.prompt_length),
+        "plan": integers(beat_plan.SLOTS),
+        "codes": integers(model.frames, model.levels),
+    }
+    if not isinstance(model, DraftedConfig):
+        return shared | {"weights": floats(model.frames)}
+    return shared | {
+        "measures": integers(len(MEASURES)),
+        "kinds": integers(beat_plan.SLOTS),
+        "peaks": floats(beat_plan.SLOTS),
+        "kind": integers(),
+        "usual": integers(beat_basis.COMPONENTS),
+        "draft": integers(model.frames, model.levels),
+    }
 
 
 def resolve(model, tokenizer, encoder: PromptEncoder):
@@ -135,7 +173,7 @@ def resolve(model, tokenizer, encoder: PromptEncoder):
             f"the tokenizer writes {tokenizer.frames} frames of {tokenizer.levels} codes; the generator's "
             f"config says {model.frames} of {model.levels}: set model.frames and model.levels"
         )
-    vocab = encoder.vocab if isinstance(model, GeneratorConfig) else max(encoder.vocab, model.vocab)
+    vocab = max(encoder.vocab, model.vocab) if isinstance(model, PaperGeneratorConfig) else encoder.vocab
     return dataclasses.replace(
         model,
         vocab=vocab,
@@ -157,15 +195,30 @@ def _row_maker(config, encoder, examples, mixture):
             examples[source],
             index,
             examples[source]
-            .prompt(index, rng.random() < config.statements)
+            .prompt(index, rng.random() < config.statements, rng.random() < config.plain)
             .drop(rng, config.drop_text, config.drop_condition),
+            rng.random(),
         )
 
     return row
 
 
-def _row(encoder, config, examples, index, prompt) -> dict:
+def _row(encoder, config, examples, index, prompt, chance: float = 1.0) -> dict:
+    """One example. chance: from 0 to 1; under a half the other beats' usual one is shown where there are any."""
     plan = examples.plans[index].astype(np.int32)
+    if isinstance(config.model, DraftedConfig):
+        kind = int(chance < 0.5 and examples.kinds[index].any())
+        return {
+            "prompt": encoder.padded([prompt], config.prompt_length)[0],
+            "plan": plan,
+            "codes": examples.codes[index].astype(np.int32),
+            "measures": examples.measures[index].astype(np.int32),
+            "kinds": examples.kinds[index].astype(np.int32),
+            "peaks": examples.peaks[index],
+            "kind": np.int32(kind),
+            "usual": examples.usual[index, kind].astype(np.int32),
+            "draft": examples.draft[index].astype(np.int32),
+        }
     early = beat_plan.early_frames(plan, config.model.frames, config.model.frame_seconds)
     return {
         "prompt": encoder.padded([prompt], config.prompt_length)[0],
@@ -183,12 +236,14 @@ def _validation(config, encoder, held_out) -> dict:
     return {k: np.stack([r[k] for r in rows[: config.validation]]) for k in rows[0]}
 
 
-def _prepare(config, tokenizer, examples, state):
-    """Code vectors from the tokenizer; weights from `init` where that is given."""
+def _prepare(config, tokenizer, basis, examples, state):
+    """Code vectors from the tokenizer, components of usual beats from the basis, weights from `init` where given."""
     buffers, params = dict(state.buffers), state.params
     if "code_vectors" in buffers:
         sample = np.concatenate([e.codes[:: max(1, len(e) // 200)] for e in examples])
         buffers["code_vectors"] = codes.normalised_code_vectors(tokenizer.code_vectors, sample)
+    if basis:
+        buffers |= {"basis_mean": jnp.asarray(basis.mean), "basis_axes": jnp.asarray(basis.axes)}
     if config.init:
         params, fresh = load_fitting(config.init, params)
         if fresh:
@@ -206,12 +261,18 @@ def loss(functional: Functional, config: GeneratorTraining, params, state, batch
     weights = {"text": config.text_loss, "plan": config.plan_loss}
     weights |= {f"code_{q + 1}": w for q, w in enumerate(config.level_loss)}
     model = functional.merge(params, state.buffers)
+    if isinstance(config.model, DraftedConfig):
+        weights |= {"measures": config.measure_loss, "kinds": config.kind_loss, "usual": config.usual_loss}
+        terms = model.losses(batch, key, config.every)
+        return sum(weights[k] * v for k, v in terms.items()), (terms, state.buffers)
     terms = model.losses(batch["prompt"], _plan(functional, batch), batch["codes"], key, batch["weights"])
     return sum(weights[k] * v for k, v in terms.items()), (terms, state.buffers)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _losses(functional, params, buffers, batch):
+    if "measure_table" in functional.param_names:
+        return functional.merge(params, buffers).losses(batch)
     return functional.merge(params, buffers).losses(batch["prompt"], _plan(functional, batch), batch["codes"])
 
 

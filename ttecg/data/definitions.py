@@ -1,0 +1,123 @@
+"""What the phrases of a report mean in numbers: ranges of `models.measures` that define a finding.
+
+A generator learns from reports, whose readers do not always keep to the definitions: of the ECGs that PTB-XL calls old
+inferior infarction, half have the Q waves. Who asks for a finding by name wants to see it, so that the numbers that
+define it are drawn inside its ranges.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from ttecg.data.prompt import Prompt
+from ttecg.data.reports import phrases
+from ttecg.models import beat_plan, measures
+
+
+@dataclasses.dataclass(frozen=True)
+class Between:
+    """low <= number < high; absent: the number must not be there (no P wave, no other beats)."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    absent: bool = False
+
+    def bins(self, measure: measures.Measure) -> np.ndarray:
+        """(BINS,) bool: the bins of a measure that lie inside, the middle of the bin deciding."""
+        values = np.array([measure.value(i) for i in range(1, measure.bins + 1)])
+        kept = np.zeros(measures.BINS, bool)
+        kept[0] = self.absent
+        kept[1 : 1 + measure.bins] = (self.low <= values) & (values < self.high) & (not self.absent)
+        return kept
+
+
+_NONE = Between(absent=True)
+_REGULAR = Between(high=0.1)
+_FIBRILLATION = {"rr_cv": Between(low=0.12), "pr_ms": _NONE}
+_WIDE = Between(low=126)
+_SINUS_PR = Between(low=120, high=210)
+_INFERIOR_Q, _ANTERIOR_Q = {"q_inferior": Between(low=2)}, {"q_anterior": Between(low=2)}
+
+# phrase -> measure -> range; of two ranges that exclude each other the phrase that stands first here wins
+DEFINITIONS: dict[str, dict[str, Between]] = {
+    # rhythm: Surawicz and Knilans; ESC guideline on atrial fibrillation, 2020
+    "sinus bradycardia": {"heart_rate": Between(high=58)},
+    "sinus tachycardia": {"heart_rate": Between(low=102)},
+    "atrial fibrillation": _FIBRILLATION,
+    "atrial fibrillation with rapid ventricular response": {"heart_rate": Between(low=100), **_FIBRILLATION},
+    "atrial fibrillation with slow ventricular response": {"heart_rate": Between(high=60), **_FIBRILLATION},
+    "atrial flutter": {"pr_ms": _NONE},
+    "ventricular premature beats": {"other_beats": Between(low=1)},
+    "ventricular bigeminy": {"other_beats": Between(low=3)},
+    "ventricular trigeminy": {"other_beats": Between(low=2)},
+    # conduction: AHA/ACCF/HRS recommendations, part III, 2009
+    "ventricular paced rhythm": {"qrs_ms": Between(low=150), "axis_deg": Between(low=-180, high=-50)},
+    "first-degree av block": {"pr_ms": Between(low=215)},
+    "left bundle branch block": {"qrs_ms": _WIDE},
+    "right bundle branch block": {"qrs_ms": _WIDE, "r_v1_mv": Between(low=0.2)},
+    "incomplete left bundle branch block": {"qrs_ms": Between(low=108, high=122)},
+    "incomplete right bundle branch block": {"qrs_ms": Between(low=96, high=122)},
+    "left anterior fascicular block": {"axis_deg": Between(low=-90, high=-40)},
+    "left posterior fascicular block": {"axis_deg": Between(low=90, high=180)},
+    # axis and voltage: Sokolow and Lyon, 1949
+    "left axis deviation": {"axis_deg": Between(low=-90, high=-30)},
+    "right axis deviation": {"axis_deg": Between(low=90, high=180)},
+    "left ventricular hypertrophy": {"sokolow_mv": Between(low=3.6)},
+    # infarction: Fourth Universal Definition of Myocardial Infarction, 2018
+    "inferior myocardial infarction": _INFERIOR_Q,
+    "inferolateral myocardial infarction": _INFERIOR_Q,
+    "anterior myocardial infarction": _ANTERIOR_Q,
+    "anteroseptal myocardial infarction": _ANTERIOR_Q,
+    "anterolateral myocardial infarction": _ANTERIOR_Q,
+    "acute anterior st elevation": {"st_anterior_mv": Between(low=0.2)},
+    "acute inferior st elevation": {"st_inferior_mv": Between(low=0.1)},
+    "acute lateral st elevation": {"st_lateral_mv": Between(low=0.1)},
+    # what no other finding contradicts
+    "normal ecg": {
+        "heart_rate": Between(low=60, high=100),
+        "rr_cv": _REGULAR,
+        "other_beats": _NONE,
+        "pr_ms": _SINUS_PR,
+        "qrs_ms": Between(high=110),
+        "axis_deg": Between(low=-30, high=100),
+        "q_inferior": Between(high=1),
+        "q_anterior": Between(high=1),
+    },
+    "sinus rhythm": {"heart_rate": Between(low=60, high=100), "rr_cv": _REGULAR, "pr_ms": _SINUS_PR},
+}
+_IRREGULAR = {
+    "atrial premature beats",
+    "ventricular premature beats",
+    "irregular rhythm",
+    "supraventricular arrhythmia",
+}
+
+
+def allowed_bins(prompt: Prompt, plan=None) -> np.ndarray:
+    """(M, BINS) bool: the bins that the measures may have under a prompt. What is asked for by number (heart rate; rate
+    and variation of a given beat plan) is one bin; what the report names is inside its definition."""
+    found = measures.allowed()
+    asked = _asked(prompt, plan)
+    said = set(phrases(prompt.report)) if prompt.report.strip() else set()
+    for i, measure in enumerate(measures.MEASURES):
+        if measure.name in asked:
+            found[i] = np.arange(measures.BINS) == measure.bin(asked[measure.name])
+            continue
+        for phrase, ranges in DEFINITIONS.items():
+            if (
+                phrase not in said
+                or measure.name not in ranges
+                or (measure.name == "rr_cv" and said & _IRREGULAR)
+            ):
+                continue
+            both = found[i] & ranges[measure.name].bins(measure)
+            found[i] = both if both.any() else found[i]
+    return found
+
+
+def _asked(prompt: Prompt, plan) -> dict[str, float]:
+    rr = np.diff(beat_plan.decode(plan)) if plan is not None else ()
+    if len(rr) > 1:
+        return {"heart_rate": 60 / np.median(rr), "rr_cv": rr.std() / rr.mean()}
+    return {} if prompt.heart_rate is None else {"heart_rate": prompt.heart_rate}

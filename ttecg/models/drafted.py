@@ -1,0 +1,321 @@
+"""The generator that drafts: report -> measures -> beat plan -> usual beats -> draft -> codes.
+
+Two transformers. The story, a short sequence, reads the prompt and writes numbers (models.measures), RR intervals with
+the kind of each beat, and the usual beat of each kind as components (models.beat_basis). The usual beats are laid out
+over the plan, which is a draft of the ECG, in the same codes. The second transformer writes the codes
+frame by frame, told the draft there: it may copy it, or depart from it as one beat of a person does from another.
+
+Axes: B batch, P prompt, M measures, R plan slots, C components of a usual beat, N frames, Q levels, D width.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ttecg.models import beat_basis, beat_plan, measures
+from ttecg.models.generator import _CodeHead, _phase_width, causal, cross_entropy
+from ttecg.models.layers import Buffer, RMSNorm, check_compute, compute_dtype
+from ttecg.models.transformer import BaseBlock, Linear, Trunk
+
+KINDS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class DraftedConfig:
+    """Sizes of the drafting generator: `layers`, `width`, ... of the story, `frame_*` of what follows the draft."""
+
+    layers: int = 6
+    width: int = 256
+    heads: int = 4
+    head_dim: int = 64
+    frame_layers: int = 4
+    frame_width: int = 192
+    frame_heads: int = 3
+    dropout: float = 0.1
+    # probability in training that a frame before is shown as drafted, so that its errors are not all believed later
+    forget: float = 0.15
+    # prompt ids (conditions and text pieces), and the longest prompt
+    vocab: int = 2104
+    prompt: int = 64
+    # leads and samples of a usual beat, of which there are two kinds
+    leads: int = 8
+    usual_samples: int = 260
+    # code frames, levels, codes per level, width of a code vector, seconds per frame
+    frames: int = 312
+    levels: int = 4
+    codes: int = 1024
+    code_dim: int = 64
+    frame_seconds: float = 0.032
+    compute: str = "auto"
+    remat: bool = False
+
+    def __post_init__(self):
+        check_compute(self.compute)
+
+    @property
+    def dtype(self):
+        return compute_dtype(self.compute)
+
+    def create(self, rngs: nnx.Rngs) -> "Drafted":
+        return Drafted(self, rngs=rngs)
+
+
+def _table(rngs, *shape):
+    return nnx.Param(0.02 * jax.random.normal(rngs.params(), shape))
+
+
+class Drafted(nnx.Module):
+    """See the module's docstring. Methods that end in `_logits` return float32."""
+
+    plan_slots = beat_plan.SLOTS
+
+    def __init__(self, config: DraftedConfig, *, rngs: nnx.Rngs):
+        self.config, c = config, config
+        self.code_vectors = Buffer(jnp.zeros((c.levels, c.codes, c.code_dim)))
+        self.basis_mean = Buffer(jnp.zeros((c.usual_samples, c.leads)))
+        self.basis_axes = Buffer(jnp.zeros((beat_basis.COMPONENTS, c.usual_samples, c.leads)))
+        count = len(measures.MEASURES)
+        self.prompt_table = _table(rngs, c.vocab, c.width)
+        self.measure_table = _table(rngs, count * measures.BINS, c.width)
+        self.measure_slots = _table(rngs, count, c.width)
+        self.plan_table = _table(rngs, beat_plan.VOCAB, c.width)
+        self.kind_table = _table(rngs, KINDS, c.width)
+        self.usual_slots = _table(rngs, KINDS * beat_basis.GROUPS, c.width)
+        self.section = _table(rngs, 3, c.width)
+        self.prompt_wide = Linear(c.width, c.width, rngs=rngs)
+        self.prompt_out = Linear(c.width, c.width, bias=False, scale=0.0, rngs=rngs)
+        self.usual_in = Linear(beat_basis.COMPONENTS, 2 * c.width, rngs=rngs)
+        self.usual_mix = Linear(2 * c.width, c.width, bias=False, rngs=rngs)
+        self.trunk = Trunk(
+            BaseBlock, c.layers, c.width, c.heads, c.head_dim, c.dropout, remat=c.remat, rngs=rngs
+        )
+        self.norm = RMSNorm(c.width)
+        self.measure_head = Linear(c.width, count * measures.BINS, rngs=rngs)
+        self.plan_head = Linear(c.width, beat_plan.VOCAB, rngs=rngs)
+        self.kind_head = Linear(2 * c.width, KINDS, rngs=rngs)
+        self.usual_head = Linear(c.width, beat_basis.TOGETHER * beat_basis.BINS, rngs=rngs)
+        self.usual_bias = nnx.Param(jnp.zeros((beat_basis.COMPONENTS, beat_basis.BINS)))
+        f = dataclasses.replace(c, width=c.frame_width)
+        inputs = (c.levels + 6) * c.code_dim + _phase_width() + KINDS * 2
+        self.frame_in = Linear(inputs, 2 * f.width, rngs=rngs)
+        self.frame_mix = Linear(2 * f.width, f.width, bias=False, rngs=rngs)
+        self.frame_gist = Linear(c.width, f.width, bias=False, rngs=rngs)
+        self.frame_trunk = Trunk(
+            BaseBlock, c.frame_layers, f.width, c.frame_heads, c.head_dim, c.dropout, remat=c.remat, rngs=rngs
+        )
+        self.trust = Linear(f.width, c.levels, scale=0.1, rngs=rngs)
+        self.trust_norm = RMSNorm(f.width)
+        self.heads = nnx.List([_CodeHead(f, rngs) for _ in range(c.levels)])
+
+    # --- the story: embeddings (B, T, D), rotary positions (T,) ----------------------------------------------------
+
+    def embed_prompt(self, prompt_BxP):
+        x = self.prompt_table[...][prompt_BxP] + self.section[...][0]
+        return x.astype(self.config.dtype), jnp.arange(prompt_BxP.shape[1])
+
+    def embed_measures(self, before_BxM, first: int = 0):
+        """Inputs of measure slots `first`...: the bin before each slot (any number for slot 0)."""
+        slots = first + jnp.arange(before_BxM.shape[1])
+        row = jnp.maximum(slots - 1, 0) * measures.BINS + before_BxM
+        told = jnp.where((slots > 0)[:, None], self.measure_table[...][row], 0.0)
+        x = told + self.measure_slots[...][slots]
+        return x.astype(self.config.dtype), self.config.prompt + slots
+
+    def embed_plan(self, tokens_BxR, kinds_BxR, last_bin_B, first: int = 0):
+        """Inputs of plan slots `first`...: token and kind before each slot (START for slot 0, which is told the last
+        measure)."""
+        x = self.plan_table[...][tokens_BxR] + self.kind_table[...][kinds_BxR] + self.section[...][1]
+        slots = first + jnp.arange(tokens_BxR.shape[1])
+        last = self.measure_table[...][(self._measures - 1) * measures.BINS + last_bin_B]
+        x = x + jnp.where((slots == 0)[:, None], last[:, None], 0.0)
+        return x.astype(self.config.dtype), self.config.prompt + self._measures + slots
+
+    def embed_usual(self, bins_BxC, kind_B, gist_Bx1xD, slots_n):
+        """Inputs of groups of components slots_n (n,) of a usual beat, given all bins (those from each group on are not
+        looked at)."""
+        values = (bins_BxC.astype(jnp.float32) - beat_basis.BINS // 2) / (beat_basis.BINS // 4)
+        known = jnp.arange(beat_basis.COMPONENTS) < jnp.asarray(beat_basis.groups()[:, 0])[slots_n][:, None]
+        told = (values[:, None] * known).astype(self.config.dtype)
+        place = self.usual_slots[...][kind_B[:, None] * beat_basis.GROUPS + slots_n]
+        place = (place + self.section[...][2]).astype(told.dtype)
+        x = self.usual_mix(jax.nn.gelu(self.usual_in(told))) + gist_Bx1xD + place
+        return x, self.config.prompt + self._measures + self.plan_slots + slots_n
+
+    @property
+    def _measures(self) -> int:
+        return len(measures.MEASURES)
+
+    def gist(self, prompt_BxP, bins_BxM):
+        """(B, 1, D): each id of the prompt and each measure adds its own vector, given to every frame."""
+        row = jnp.arange(self._measures) * measures.BINS + bins_BxM
+        words = jnp.concatenate([self.prompt_table[...][prompt_BxP], self.measure_table[...][row]], 1)
+        known = jnp.concatenate([prompt_BxP != 0, jnp.ones_like(bins_BxM, bool)], 1)
+        each = self.prompt_out(jax.nn.gelu(self.prompt_wide(10 * words)))
+        return (each * known[..., None]).sum(1, keepdims=True).astype(self.config.dtype)
+
+    def measure_logits(self, h_BxMxD, first: int = 0):
+        """(B, M, BINS) of measure slots `first`...; bins that a measure has not are impossible."""
+        count = h_BxMxD.shape[1]
+        x = self.measure_head(self.norm(h_BxMxD)).astype(jnp.float32)
+        x = x.reshape(*x.shape[:2], self._measures, measures.BINS)
+        slots = first + jnp.arange(count)
+        x = jnp.take_along_axis(x, jnp.broadcast_to(slots[:, None, None], (len(x), count, 1, 1)), 2)[:, :, 0]
+        return jnp.where(jnp.asarray(measures.allowed())[slots], x, -1e30)
+
+    def plan_logits(self, h):
+        """(B, R, VOCAB); padding and start are impossible."""
+        logits = self.plan_head(self.norm(h)).astype(jnp.float32)
+        return jnp.where(jnp.arange(beat_plan.VOCAB) > beat_plan.END, -1e30, logits)
+
+    def kind_logits(self, h, tokens):
+        """(B, R, KINDS) of the beats whose tokens have been written."""
+        told = self.plan_table[...][tokens].astype(h.dtype)
+        return self.kind_head(jnp.concatenate([self.norm(h), told], -1)).astype(jnp.float32)
+
+    def usual_logits(self, h, slots_n):
+        """(B, n, TOGETHER, bins) of the components of groups slots_n."""
+        x = self.usual_head(self.norm(h)).astype(jnp.float32)
+        x = x.reshape(*x.shape[:2], beat_basis.TOGETHER, beat_basis.BINS)
+        which = jnp.minimum(jnp.asarray(beat_basis.groups())[slots_n], beat_basis.COMPONENTS - 1)
+        return x + self.usual_bias[...][which]
+
+    def usual_beats(self, bins_BxC):
+        """(B, W, L) mV."""
+        return self.basis_mean[...] + jnp.einsum(
+            "bc,cwl->bwl", beat_basis.to_values(bins_BxC, jnp.sinh), self.basis_axes[...]
+        )
+
+    # --- frames ---------------------------------------------------------------------------------------------------
+
+    def lookup(self, codes_BxNxQ):
+        """Sum of the code vectors of all levels given, (B, N, code_dim)."""
+        return sum(self.code_vectors[...][q][codes_BxNxQ[..., q]] for q in range(codes_BxNxQ.shape[-1]))
+
+    def context(self, draft_BxNxQ, peaks_BxR, kinds_BxR):
+        """(B, N, F): what every frame is told before any is written: the draft there and around, and its phase."""
+        c = self.config
+        levels = [self.code_vectors[...][q][draft_BxNxQ[..., q]] for q in range(c.levels)]
+        latent = self.lookup(draft_BxNxQ)
+        around = [_shifted(latent, s) for s in (1, -1, -2, -3)]
+        centres = (jnp.arange(c.frames) + 0.5) * c.frame_seconds
+        p = beat_plan.phase_at(peaks_BxR, centres + 1e-4)
+        passed = jnp.sum(peaks_BxR[:, None] <= centres[None, :, None] + 1e-4, -1)
+        flat = jnp.pad(jax.nn.one_hot(kinds_BxR, KINDS), ((0, 0), (1, 1), (0, 0)))
+        kinds = [jnp.take_along_axis(flat, (passed + s)[..., None], 1) for s in (0, 1)]
+        return jnp.concatenate([*levels, *around, beat_plan.features(p), *kinds], -1)
+
+    def embed_frames(self, before_BxnxD, told_BxnxF, gist_Bx1xD):
+        """Inputs of frames, given the latents of the two frames before each, (B, n, 2 code_dim), and their context."""
+        x = jnp.concatenate([before_BxnxD, told_BxnxF], -1).astype(self.config.dtype)
+        return self.frame_mix(jax.nn.gelu(self.frame_in(x))) + self.frame_gist(gist_Bx1xD)
+
+    def frame_logits(self, h, level: int, above_BxNxD, draft_BxNxD):
+        """(B, N, K) of one level. The nearer a code brings the latent to the draft's, the likelier it is, by as much as
+        the frame trusts its draft; the rest is the head's."""
+        vectors = self.code_vectors[...][level]
+        logits = self.heads[level](h, above_BxNxD, vectors)
+        trust = self.trust(self.trust_norm(h)).astype(jnp.float32)[..., level, None]
+        trust = jax.nn.softplus(trust - 1.25)  # at first 0.25: as codes of beats of one person differ
+        missing = draft_BxNxD - above_BxNxD
+        return logits + trust * (2 * missing @ vectors.T - (vectors**2).sum(-1))
+
+    # --- training -------------------------------------------------------------------------------------------------
+
+    def story(self, prompt, bins, plan, kinds, usual_BxC, kind_B, key=None):
+        """Teacher forcing: logits of measures, plan, kinds and the components of a usual beat."""
+        start = jnp.full_like(plan[:, :1], beat_plan.START)
+        slots = jnp.arange(beat_basis.GROUPS)
+        parts = [
+            self.embed_prompt(prompt),
+            self.embed_measures(jnp.pad(bins[:, :-1], ((0, 0), (1, 0)))),
+            self.embed_plan(
+                jnp.concatenate([start, plan[:, :-1]], 1),
+                jnp.pad(kinds[:, :-1], ((0, 0), (1, 0))),
+                bins[:, -1],
+            ),
+            self.embed_usual(usual_BxC, kind_B, self.gist(prompt, bins), slots),
+        ]
+        x, positions = jnp.concatenate([x for x, _ in parts], 1), jnp.concatenate([p for _, p in parts])
+        h, _ = self.trunk(
+            x, self.trunk.turns(positions), causal(self.visible(prompt, plan, len(slots))), key=key
+        )
+        p, m, r = prompt.shape[1], bins.shape[1], plan.shape[1]
+        planned = h[:, p + m : p + m + r]
+        return (
+            self.measure_logits(h[:, p : p + m]),
+            self.plan_logits(planned),
+            self.kind_logits(planned, plan),
+            self.usual_logits(h[:, p + m + r :], slots),
+        )
+
+    def follow(self, codes, draft, peaks, kinds, gist, key=None):
+        """Teacher forcing: a list of (B, N, K) logits, one for each level."""
+        latents, told = self.lookup(codes), self.context(draft, peaks, kinds)
+        shown = latents
+        if key is not None:
+            gone = jax.random.bernoulli(jax.random.fold_in(key, 1), self.config.forget, codes.shape[:2])
+            shown = jnp.where(gone[..., None], self.lookup(draft), latents)
+        x, turns = (
+            self.embed_frames(_before(shown), told, gist),
+            self.frame_trunk.turns(jnp.arange(codes.shape[1])),
+        )
+        h, _ = self.frame_trunk(x, turns, causal(jnp.ones(codes.shape[:2], bool)), key=key)
+        above, drafted, logits = jnp.zeros_like(latents), self.lookup(draft), []
+        for q in range(self.config.levels):
+            logits.append(self.frame_logits(h, q, above, drafted))
+            above = above + self.code_vectors[...][q][codes[..., q]]
+        return logits
+
+    def losses(self, batch: dict, key=None, every: int = 1) -> dict:
+        """Mean cross-entropies in nats: measures, plan, kinds, usual (against the bin and its neighbours), code_1 ...
+        Codes are learned from every `every`-th ECG of the batch."""
+        ka, kb = (None, None) if key is None else jax.random.split(key)
+        b = batch
+        found, plan, kinds, usual = self.story(
+            b["prompt"], b["measures"], b["plan"], b["kinds"], b["usual"], b["kind"], ka
+        )
+        known = jnp.take_along_axis(
+            jnp.broadcast_to(jnp.asarray(measures.allowed()), found.shape), b["measures"][..., None], -1
+        )[..., 0]
+        terms = {
+            "measures": cross_entropy(found, b["measures"], known),
+            "plan": cross_entropy(plan, jnp.minimum(b["plan"], beat_plan.END), b["plan"] <= beat_plan.END),
+            "kinds": cross_entropy(kinds, b["kinds"], b["plan"] < beat_plan.END),
+        }
+        single = usual[:, : beat_basis.SINGLE, :1].reshape(len(usual), -1, beat_basis.BINS)
+        others = usual[:, beat_basis.SINGLE :].reshape(len(usual), -1, beat_basis.BINS)
+        usual = jnp.concatenate([single, others], 1)
+        terms["usual"] = -(_near(b["usual"]) * jax.nn.log_softmax(usual)).sum(-1).mean()
+        part = {k: v[::every] for k, v in b.items()}
+        gist = self.gist(part["prompt"], part["measures"])
+        codes = self.follow(part["codes"], part["draft"], part["peaks"], part["kinds"], gist, kb)
+        return terms | {f"code_{q + 1}": cross_entropy(x, part["codes"][..., q]) for q, x in enumerate(codes)}
+
+    def visible(self, prompt_BxP, plan_BxR, components: int):
+        """(B, P + M + R + C): positions that may be attended to. A plan slot's input is the token before it."""
+        before = jnp.pad(plan_BxR[:, :-1], ((0, 0), (1, 0)), constant_values=beat_plan.START)
+        ones = jnp.ones((len(prompt_BxP), self._measures), bool)
+        return jnp.concatenate(
+            [prompt_BxP != 0, ones, before != beat_plan.PAD, jnp.ones((len(prompt_BxP), components), bool)], 1
+        )
+
+
+def _near(bins_BxC):
+    """(B, C, bins) targets that also count the bins beside the right one, as neighbours are nearly the same beat."""
+    away = jnp.arange(beat_basis.BINS) - bins_BxC[..., None]
+    weight = jnp.exp(-0.5 * (away / 0.7) ** 2)
+    return weight / weight.sum(-1, keepdims=True)
+
+
+def _shifted(x_BxNxD, by: int):
+    """What was `by` frames before each frame, zeros beyond the ends."""
+    pad = ((0, 0), (max(by, 0), max(-by, 0)), (0, 0))
+    start = max(-by, 0)
+    return jnp.pad(x_BxNxD, pad)[:, start : start + x_BxNxD.shape[1]]
+
+
+def _before(latents_BxNxD):
+    """(B, N, 2 D): the latents of the two frames before each."""
+    return jnp.concatenate([_shifted(latents_BxNxD, 1), _shifted(latents_BxNxD, 2)], -1)

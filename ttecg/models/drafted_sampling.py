@@ -1,0 +1,190 @@
+"""Drawing from a drafting generator: measures, beat plan, usual beats, draft, codes. Every sample has its own key."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ttecg.models import beat_basis, beat_plan, measures
+from ttecg.models.drafted import KINDS
+from ttecg.models.functional import Functional
+from ttecg.models.generator import causal
+from ttecg.models.layout import lay_out_batch, window
+from ttecg.models.sampling import SamplingPolicy, _Guide, _noise, choose, level_factor
+
+_MEASURE, _KIND, _USUAL, _JITTER = 100, 101, 110, 102  # of the randomness
+
+
+class WithTokenizer(nnx.Module):
+    """A drafting generator and the tokenizer of its codes, which turns usual beats into a draft."""
+
+    def __init__(self, generator, tokenizer, rngs: nnx.Rngs):
+        self.generator, self.tokenizer = generator.create(rngs), tokenizer.create(rngs)
+
+
+def with_tokenizer(config, params: dict, buffers: dict, tokenizer) -> tuple:
+    """(Functional, params, buffers) of a generator and its tokenizer (a `bundle.LoadedTokenizer`) in one."""
+    functional = Functional(functools.partial(WithTokenizer, config, tokenizer.config))
+    both = [(params, tokenizer.params), (buffers, tokenizer.buffers)]
+    named = [
+        {f"generator/{k}": v for k, v in a.items()} | {f"tokenizer/{k}": v for k, v in b.items()}
+        for a, b in both
+    ]
+    return functional, *named
+
+
+def sample_drafted(
+    both: WithTokenizer, prompt, unconditional, keys, policy: SamplingPolicy, plan=None, allowed=None
+):
+    """(plan (B, R), codes (B, N, Q)). allowed (B, M, BINS): the bins that measures may have; None leaves them free. A
+    given plan is kept, of beats of one kind."""
+    story = _Story(both.generator, prompt, unconditional, keys, policy)
+    free = jnp.broadcast_to(measures.allowed(), (len(prompt), *measures.allowed().shape))
+    bins = story.measures(free if allowed is None else allowed)
+    plan, kinds = story.plan(bins, plan)
+    usual = jnp.stack([story.usual(bins, kind) for kind in range(KINDS)], 1)
+    jitter = jax.vmap(lambda k: jax.random.uniform(jax.random.fold_in(k, _JITTER), plan.shape[1:]))(keys)
+    peaks = jnp.maximum(beat_plan.times(plan) + (jitter - 0.5) * beat_plan.BIN, 0)
+    draft = _draft(both, usual, peaks, kinds)
+    gist = both.generator.gist(prompt, bins)
+    return plan, _frames(both.generator, draft, peaks, kinds, gist, keys, policy)
+
+
+def _draft(both: WithTokenizer, usual_BxKxC, peaks, kinds):
+    """(B, N, Q) codes of the usual beats laid out over the plan."""
+    c = both.tokenizer.config
+    beats = jax.vmap(both.generator.usual_beats)(usual_BxKxC)
+    ecgs = lay_out_batch(beats, peaks, kinds, c.samples, c.rate, window(c.rate)[0])
+    return jax.lax.map(lambda x: both.tokenizer.codes(x[None])[0], ecgs)
+
+
+class _Story:
+    """The first transformer, its cache filled section by section."""
+
+    def __init__(self, model, prompt, unconditional, keys, policy):
+        self.model, self.policy, self.keys = model, policy, keys
+        self.guide = _Guide(policy)
+        self.prompt = self.guide.double(prompt, unconditional)
+        self.rows, self.width = self.prompt.shape
+        c, count = model.config, len(measures.MEASURES)
+        self.first = {"measures": self.width, "plan": self.width + count}
+        self.first["usual"] = self.first["plan"] + model.plan_slots
+        self.total = self.first["usual"] + beat_basis.GROUPS
+        self.cache = model.trunk.empty_cache(self.rows, self.total, c.dtype)
+        known = self.prompt != 0
+        self.seen = jnp.zeros((self.rows, self.total), bool).at[:, : self.width].set(known)
+        x, positions = model.embed_prompt(self.prompt)
+        mask = jnp.pad(causal(known), ((0, 0), (0, 0), (0, self.total - self.width)))
+        _, self.cache = model.trunk(x, model.trunk.turns(positions), mask, self.cache, 0)
+
+    def measures(self, allowed_BxMxK):
+        """(B, M) bins."""
+        batch, count, _ = allowed_BxMxK.shape
+        noise = _noise(self.keys, [_MEASURE], range(count), measures.BINS)[:, 0]
+        factor = self.policy.temperature * self.policy.measure_temperature
+
+        def step(carry, inputs):
+            cache, seen, before = carry
+            slot, noise, allowed = inputs
+            place = self.first["measures"] + slot
+            seen = seen.at[:, place].set(True)
+            x, positions = self.model.embed_measures(self.guide.double(before)[:, None], slot)
+            h, cache = self.model.trunk(x, self.model.trunk.turns(positions), seen[:, None], cache, place)
+            logits = self.guide.mix(self.model.measure_logits(h, slot))[:, 0]
+            token = choose(jnp.where(allowed, logits, -1e30), noise, self.policy, factor)
+            return (cache, seen, token), token
+
+        start = (self.cache, self.seen, jnp.zeros(batch, jnp.int32))
+        inputs = (jnp.arange(count), noise, allowed_BxMxK.swapaxes(0, 1))
+        (self.cache, self.seen, _), bins = jax.lax.scan(step, start, inputs)
+        return bins.T
+
+    def plan(self, bins_BxM, given=None):
+        """Plan tokens and kinds (B, R)."""
+        batch, slots = len(bins_BxM), self.model.plan_slots
+        noise = _noise(self.keys, [0], range(slots), beat_plan.VOCAB)[:, 0]
+        kind_noise = _noise(self.keys, [_KIND], range(slots), KINDS)[:, 0]
+        last_bin = self.guide.double(bins_BxM[:, -1])
+        factor = self.policy.temperature * self.policy.plan_temperature
+
+        def step(carry, inputs):
+            cache, seen, before, kind, ended = carry
+            slot, noise, kind_noise, asked = inputs
+            place = self.first["plan"] + slot
+            seen = seen.at[:, place].set(self.guide.double(before != beat_plan.PAD))
+            x, positions = self.model.embed_plan(
+                self.guide.double(before)[:, None], self.guide.double(kind)[:, None], last_bin, slot
+            )
+            h, cache = self.model.trunk(x, self.model.trunk.turns(positions), seen[:, None], cache, place)
+            logits = self.guide.mix(self.model.plan_logits(h))[:, 0]
+            last = slot == slots - 1  # the last slot can only be the end
+            logits = jnp.where(last & (jnp.arange(logits.shape[-1]) != beat_plan.END), -1e30, logits)
+            token = jnp.where(asked >= 0, asked, choose(logits, noise, self.policy, factor))
+            token = jnp.where(ended, beat_plan.PAD, token)
+            kinds = self.guide.mix(self.model.kind_logits(h, self.guide.double(token)[:, None]))[:, 0]
+            kind = choose(kinds, kind_noise, self.policy, factor) * (token < beat_plan.END) * (asked < 0)
+            return (cache, seen, token, kind, ended | (token == beat_plan.END)), (token, kind)
+
+        asked = jnp.full((slots, batch), -1) if given is None else given.T
+        zeros = jnp.zeros(batch, jnp.int32)
+        start = (self.cache, self.seen, zeros + beat_plan.START, zeros, jnp.zeros(batch, bool))
+        inputs = (jnp.arange(slots), noise, kind_noise, asked)
+        (self.cache, self.seen, *_), (plan, kinds) = jax.lax.scan(step, start, inputs)
+        return plan.T, kinds.T
+
+    def usual(self, bins_BxM, kind: int):
+        """(B, C) bins of the components of the usual beat of a kind."""
+        batch, together = len(bins_BxM), beat_basis.TOGETHER
+        gist = self.model.gist(self.prompt, self.guide.double(bins_BxM))
+        kinds = jnp.full(self.rows, kind)
+        own = range(_USUAL + kind * together, _USUAL + (kind + 1) * together)
+        noise = _noise(self.keys, list(own), range(beat_basis.GROUPS), beat_basis.BINS)
+        factor = self.policy.temperature * self.policy.usual_temperature
+
+        def step(carry, inputs):
+            cache, seen, usual = carry
+            slot, which, noise = inputs
+            place = self.first["usual"] + slot
+            seen = seen.at[:, place].set(True)
+            x, positions = self.model.embed_usual(self.guide.double(usual), kinds, gist, slot[None])
+            h, cache = self.model.trunk(x, self.model.trunk.turns(positions), seen[:, None], cache, place)
+            logits = self.guide.mix(self.model.usual_logits(h, slot[None]))[:, 0].swapaxes(0, 1)
+            drawn = choose(logits, noise, self.policy, factor)
+            return (cache, seen, usual.at[:, which].set(drawn.T, mode="drop")), None
+
+        start = (self.cache, self.seen, jnp.zeros((batch, beat_basis.COMPONENTS), jnp.int32))
+        inputs = (jnp.arange(beat_basis.GROUPS), jnp.asarray(beat_basis.groups()), noise)
+        (_, _, usual), _ = jax.lax.scan(step, start, inputs)
+        return usual
+
+
+def _frames(model, draft, peaks, kinds, gist, keys, policy):
+    """(B, N, Q) codes. Without guidance: what the report says is in the draft."""
+    c, batch = model.config, len(draft)
+    told = jnp.moveaxis(model.context(draft, peaks, kinds), 1, 0)[:, :, None]
+    noise = _noise(keys, range(1, 1 + c.levels), range(c.frames), c.codes)
+    cache = model.frame_trunk.empty_cache(batch, c.frames, c.dtype)
+    turns = jax.tree.map(lambda x: x[:, None], model.frame_trunk.turns(jnp.arange(c.frames)))
+
+    def step(carry, inputs):
+        cache, before = carry
+        frame, turn, told, drafted, noise = inputs
+        x = model.embed_frames(before[:, None], told, gist)
+        written = jnp.broadcast_to(jnp.arange(c.frames) <= frame, (batch, 1, c.frames))
+        h, cache = model.frame_trunk(x, turn, written, cache, frame)
+        above, codes = jnp.zeros((batch, 1, c.code_dim)), []
+        for q in range(c.levels):
+            logits = model.frame_logits(h, q, above, drafted)[:, 0]
+            code = choose(
+                logits, noise[q], policy, policy.temperature * level_factor(policy.level_temperature, q)
+            )
+            above = above + model.code_vectors[...][q][code][:, None]
+            codes.append(code)
+        before = jnp.concatenate([above[:, 0], before[:, : c.code_dim]], -1)
+        return (cache, before), jnp.stack(codes, -1)
+
+    drafted = jnp.moveaxis(model.lookup(draft), 1, 0)[:, :, None]
+    inputs = (jnp.arange(c.frames), turns, told, drafted, noise)
+    _, codes = jax.lax.scan(step, (cache, jnp.zeros((batch, 2 * c.code_dim))), inputs)
+    return codes.transpose(1, 0, 2)
