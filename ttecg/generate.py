@@ -237,7 +237,7 @@ class TextToECG:
 
 
 def _understood(prompt: Prompt) -> Prompt:
-    return dataclasses.replace(prompt, report=understood(prompt.report)) if prompt.report else prompt
+    return dataclasses.replace(prompt, report=understood(prompt.report))
 
 
 @functools.lru_cache(maxsize=8)

@@ -315,3 +315,9 @@ def test_the_module_prints_coverage(shared_data, capsys):
     assert "of words covered" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         reports.main(["coverage", str(shared_data / "README.md")])
+
+
+def test_what_is_understood_is_phrases_or_all_words_or_nothing():
+    assert reports.understood("sinus rhythm with wibbly curves") == "sinus rhythm"
+    assert reports.understood("wibbly curves") == reports.canonical("wibbly curves")
+    assert reports.understood(" ") == ""

@@ -83,8 +83,8 @@ def phrases(report: str) -> tuple[str, ...]:
 
 
 def understood(report: str) -> str:
-    """`canonical` without words that no phrase explains; with them where no phrase is there."""
-    return ". ".join(phrases(report)) or canonical(report)
+    """`canonical` without words that no phrase explains; with them where no phrase is there; "" of a blank report."""
+    return (". ".join(phrases(report)) or canonical(report)) if report.strip() else ""
 
 
 def from_scp(codes: Mapping[str, float] | Sequence[str]) -> str:
