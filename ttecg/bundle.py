@@ -14,7 +14,7 @@ import pathlib
 import jax
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.flax import load_file, save_file
+from safetensors.flax import load_file, save
 
 from ttecg.data.recorder import Recorder
 from ttecg.data.staged import staged_folder
@@ -229,7 +229,7 @@ def export(
         "sampling": dataclasses.asdict(sampling or SamplingPolicy()),
     }
     with staged_folder(out) as scratch:
-        save_arrays(scratch / GENERATOR, params, buffers, dtype)
+        save_arrays(scratch / GENERATOR, params, cast(buffers, np.dtype(dtype)), dtype)
         save_arrays(scratch / TOKENIZER, tokenizer.params, tokenizer.buffers, dtype)
         (scratch / TEXT).write_bytes((workdir / TEXT).read_bytes())
         if recorder:
@@ -259,7 +259,7 @@ def digest(arrays: dict, config) -> str:
 
 def save_arrays(path, params, buffers, dtype):
     arrays = {**cast(params, np.dtype(dtype)), **buffers}
-    save_file({k: jax.numpy.asarray(v) for k, v in arrays.items()}, path)
+    path.write_bytes(save({k: jax.numpy.asarray(v) for k, v in arrays.items()}))
 
 
 def load_arrays(path: pathlib.Path, functional: Functional) -> tuple[dict, dict]:
