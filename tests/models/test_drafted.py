@@ -5,7 +5,6 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from ttecg.data.definitions import allowed_bins
 from ttecg.data.prompt import Prompt
@@ -60,35 +59,37 @@ def likeliest(logits, tokens, told):
     return bool((best >= np.asarray(logits).max(-1) - 1e-3)[told].all())
 
 
-@functools.cache
-def pieces():
-    """Greedy measures, plan, kinds and usual beats, from the sections of the story."""
-
+def test_the_cache_changes_nothing():
     @jax.jit
     def run(params, buffers):
         story = _Story(BOTH.merge(params, buffers).generator, PROMPTS, NOTHING, keys(), GREEDY)
         bins = story.measures(FREE)
-        plan, kinds = story.plan(bins)
-        return bins, plan, kinds, [story.usual(bins, kind) for kind in range(KINDS)]
+        return bins, *story.plan(bins)
 
-    return jax.device_get(run(*arrays()))
-
-
-@pytest.mark.parametrize("kind", range(KINDS))
-def test_the_cache_changes_nothing(kind):
-    bins, plan, kinds, usual = pieces()
-    params, buffers = ({k[10:]: v for k, v in a.items() if k.startswith("generator/")} for a in arrays())
-    model = ALONE.merge(params, buffers)
-    found = model.story(PROMPTS, bins, plan, kinds, usual[kind], np.full(3, kind))
+    bins, plan, kinds = jax.device_get(run(*arrays()))
+    found = generator().story(PROMPTS, bins, plan, kinds)
     assert likeliest(found[0], bins, np.ones(bins.shape, bool))
     free = (plan <= beat_plan.END) & (
         np.arange(plan.shape[1]) < plan.shape[1] - 1
     )  # the last slot must be the end
     assert likeliest(found[1], np.minimum(plan, beat_plan.END), free)
     assert likeliest(found[2], kinds, plan < beat_plan.END)
-    there = beat_basis.groups() < beat_basis.COMPONENTS
-    told = usual[kind][:, np.minimum(beat_basis.groups(), beat_basis.COMPONENTS - 1)]
-    assert likeliest(found[3], told, np.broadcast_to(there, told.shape))
+
+
+def generator():
+    params, buffers = ({k[10:]: v for k, v in a.items() if k.startswith("generator/")} for a in arrays())
+    return ALONE.merge(*jax.device_put((params, buffers)))
+
+
+def test_usual_beats_follow_the_velocity_and_other_kinds_are_told_the_first():
+    policy, bins = SamplingPolicy(guidance=2.0), np.ones((3, len(measures.MEASURES)), np.int32)
+    usual = np.asarray(_Story(generator(), PROMPTS, NOTHING, keys(), policy).usual(bins))
+    assert usual.shape == (3, KINDS, beat_basis.COMPONENTS)
+    again = np.asarray(_Story(generator(), PROMPTS[:1], NOTHING[:1], keys(1), policy).usual(bins[:1]))
+    np.testing.assert_allclose(again[0], usual[0], rtol=1e-3, atol=1e-3)
+    gist, zeros = generator().gist(PROMPTS, bins), np.zeros((3, beat_basis.COMPONENTS), np.float32)
+    told, untold = (generator().velocity(zeros, 0.5, gist, 1, first) for first in (usual[:, 0], zeros))
+    assert not np.allclose(told, untold)
 
 
 def test_frames_are_those_of_teacher_forcing():

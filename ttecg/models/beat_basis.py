@@ -1,7 +1,8 @@
-"""Usual beats as a few numbers: principal components of the beats of many people, each number one of 64 bins.
+"""Usual beats as a few numbers: principal components of the beats of many people.
 
-Where leads and moments are quiet they count for more than their size (WHITEN), or P waves would drown in QRS. The bins
-are narrow around zero and wide far out. Axes: B batch, W sample, L lead, C component.
+Where leads and moments are quiet they count for more than their size (WHITEN), or P waves would drown in QRS. A beat's
+coordinates are its components, bent so that few lie far out; in files they are bytes, one of 64 bins. Axes: B batch,
+W sample, L lead, C component.
 """
 
 import dataclasses
@@ -10,20 +11,10 @@ import numpy as np
 from scipy import ndimage
 
 COMPONENTS = 160
-SINGLE, TOGETHER = 32, 4  # the first so many are written one by one, the others so many at a time
 BINS = 64
 WHITEN = 0.5  # power of a sample's usual size by which it is divided
-_BEND, _STEP = 1.5, 0.12  # of the bins: width near zero 0.08 of a spread
-
-
-def groups() -> np.ndarray:
-    """(G, TOGETHER) the components that are written together, in order; COMPONENTS where a group has fewer."""
-    alone = np.full((SINGLE, TOGETHER), COMPONENTS)
-    alone[:, 0] = np.arange(SINGLE)
-    return np.concatenate([alone, np.arange(SINGLE, COMPONENTS).reshape(-1, TOGETHER)])
-
-
-GROUPS = len(groups())
+STEP = 0.1  # width of a bin, in coordinates
+_BEND, _STRETCH = 1.5, 1.2  # of coordinates: a bin near zero is 0.08 of a spread wide
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,17 +34,23 @@ class BeatBasis:
 
     def decode(self, bins_BxC: np.ndarray) -> np.ndarray:
         """(B, W, L) mV."""
-        return self.mean + np.einsum("bc,cwl->bwl", to_values(np.asarray(bins_BxC)), self.axes)
+        return self.mean + np.einsum("bc,cwl->bwl", to_values(coordinates(np.asarray(bins_BxC))), self.axes)
 
 
 def to_bins(values) -> np.ndarray:
     """uint8 bins of numbers in units of their component's spread."""
-    return np.clip(np.round(np.arcsinh(_BEND * values) / _STEP) + BINS // 2, 0, BINS - 1).astype(np.uint8)
+    bins = np.round(np.arcsinh(_BEND * values) / _STRETCH / STEP) + BINS // 2
+    return np.clip(bins, 0, BINS - 1).astype(np.uint8)
 
 
-def to_values(bins, sinh=np.sinh):
-    """The number that a bin stands for; sinh: of NumPy or of JAX."""
-    return sinh((bins.astype(np.float32) - BINS // 2) * _STEP) / _BEND
+def coordinates(bins):
+    """float32 coordinates of bins."""
+    return STEP * (bins.astype(np.float32) - BINS // 2)
+
+
+def to_values(coordinates, sinh=np.sinh):
+    """Numbers in units of their component's spread; sinh: of NumPy or of JAX."""
+    return sinh(_STRETCH * coordinates) / _BEND
 
 
 def fit(beats_NxWxL: np.ndarray, count_N=None) -> BeatBasis:

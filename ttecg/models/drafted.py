@@ -1,9 +1,10 @@
 """The generator that drafts: report -> measures -> beat plan -> usual beats -> draft -> codes.
 
-Two transformers. The story, a short sequence, reads the prompt and writes numbers (models.measures), RR intervals with
-the kind of each beat, and the usual beat of each kind as components (models.beat_basis). The usual beats are laid out
-over the plan, which is a draft of the ECG, in the same codes. The second transformer writes the codes
-frame by frame, told the draft there: it may copy it, or depart from it as one beat of a person does from another.
+Two transformers. The story, a short sequence, reads the prompt and writes numbers (models.measures) and RR intervals
+with the kind of each beat. A flow (models.beat_flow) makes the usual beat of each kind of them, as components
+(models.beat_basis). The usual beats are laid out over the plan, which is a draft of the ECG, in the same codes. The
+second transformer writes the codes frame by frame, told the draft there: it may copy it, or depart from it as one beat
+of a person does from another.
 
 Axes: B batch, P prompt, M measures, R plan slots, C components of a usual beat, N frames, Q levels, D width.
 """
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ttecg.models import beat_basis, beat_plan, measures
+from ttecg.models.beat_flow import BeatFlow
 from ttecg.models.generator import _CodeHead, _phase_width, causal, cross_entropy
 from ttecg.models.layers import Buffer, RMSNorm, check_compute, compute_dtype
 from ttecg.models.transformer import BaseBlock, Linear, Trunk
@@ -24,12 +26,16 @@ KINDS = 2
 
 @dataclasses.dataclass(frozen=True)
 class DraftedConfig:
-    """Sizes of the drafting generator: `layers`, `width`, ... of the story, `frame_*` of what follows the draft."""
+    """Sizes of the drafting generator: `layers`, `width`, ... of the story, `beat_*` of the flow of usual beats,
+    `frame_*` of what follows the draft."""
 
     layers: int = 6
     width: int = 256
     heads: int = 4
     head_dim: int = 64
+    beat_layers: int = 4
+    beat_width: int = 512
+    beat_dropout: float = 0.15
     frame_layers: int = 4
     frame_width: int = 192
     frame_heads: int = 3
@@ -82,12 +88,9 @@ class Drafted(nnx.Module):
         self.measure_slots = _table(rngs, count, c.width)
         self.plan_table = _table(rngs, beat_plan.VOCAB, c.width)
         self.kind_table = _table(rngs, KINDS, c.width)
-        self.usual_slots = _table(rngs, KINDS * beat_basis.GROUPS, c.width)
-        self.section = _table(rngs, 3, c.width)
+        self.section = _table(rngs, 2, c.width)
         self.prompt_wide = Linear(c.width, c.width, rngs=rngs)
         self.prompt_out = Linear(c.width, c.width, bias=False, scale=0.0, rngs=rngs)
-        self.usual_in = Linear(beat_basis.COMPONENTS, 2 * c.width, rngs=rngs)
-        self.usual_mix = Linear(2 * c.width, c.width, bias=False, rngs=rngs)
         self.trunk = Trunk(
             BaseBlock, c.layers, c.width, c.heads, c.head_dim, c.dropout, remat=c.remat, rngs=rngs
         )
@@ -95,8 +98,8 @@ class Drafted(nnx.Module):
         self.measure_head = Linear(c.width, count * measures.BINS, rngs=rngs)
         self.plan_head = Linear(c.width, beat_plan.VOCAB, rngs=rngs)
         self.kind_head = Linear(2 * c.width, KINDS, rngs=rngs)
-        self.usual_head = Linear(c.width, beat_basis.TOGETHER * beat_basis.BINS, rngs=rngs)
-        self.usual_bias = nnx.Param(jnp.zeros((beat_basis.COMPONENTS, beat_basis.BINS)))
+        size = beat_basis.COMPONENTS
+        self.flow = BeatFlow(c.beat_width, c.beat_layers, c.width, KINDS, c.beat_dropout, size, rngs=rngs)
         f = dataclasses.replace(c, width=c.frame_width)
         inputs = (c.levels + 6) * c.code_dim + _phase_width() + KINDS * 2
         self.frame_in = Linear(inputs, 2 * f.width, rngs=rngs)
@@ -132,17 +135,6 @@ class Drafted(nnx.Module):
         x = x + jnp.where((slots == 0)[:, None], last[:, None], 0.0)
         return x.astype(self.config.dtype), self.config.prompt + self._measures + slots
 
-    def embed_usual(self, bins_BxC, kind_B, gist_Bx1xD, slots_n):
-        """Inputs of groups of components slots_n (n,) of a usual beat, given all bins (those from each group on are not
-        looked at)."""
-        values = (bins_BxC.astype(jnp.float32) - beat_basis.BINS // 2) / (beat_basis.BINS // 4)
-        known = jnp.arange(beat_basis.COMPONENTS) < jnp.asarray(beat_basis.groups()[:, 0])[slots_n][:, None]
-        told = (values[:, None] * known).astype(self.config.dtype)
-        place = self.usual_slots[...][kind_B[:, None] * beat_basis.GROUPS + slots_n]
-        place = (place + self.section[...][2]).astype(told.dtype)
-        x = self.usual_mix(jax.nn.gelu(self.usual_in(told))) + gist_Bx1xD + place
-        return x, self.config.prompt + self._measures + self.plan_slots + slots_n
-
     @property
     def _measures(self) -> int:
         return len(measures.MEASURES)
@@ -174,18 +166,15 @@ class Drafted(nnx.Module):
         told = self.plan_table[...][tokens].astype(h.dtype)
         return self.kind_head(jnp.concatenate([self.norm(h), told], -1)).astype(jnp.float32)
 
-    def usual_logits(self, h, slots_n):
-        """(B, n, TOGETHER, bins) of the components of groups slots_n."""
-        x = self.usual_head(self.norm(h)).astype(jnp.float32)
-        x = x.reshape(*x.shape[:2], beat_basis.TOGETHER, beat_basis.BINS)
-        which = jnp.minimum(jnp.asarray(beat_basis.groups())[slots_n], beat_basis.COMPONENTS - 1)
-        return x + self.usual_bias[...][which]
+    def velocity(self, x_BxC, moment: float, gist_Bx1xD, kind: int, first_BxC):
+        """(B, C) of the flow of usual beats."""
+        rows = len(x_BxC)
+        return self.flow(x_BxC, jnp.full(rows, moment), gist_Bx1xD[:, 0], jnp.full(rows, kind), first_BxC)
 
-    def usual_beats(self, bins_BxC):
+    def usual_beats(self, coordinates_BxC):
         """(B, W, L) mV."""
-        return self.basis_mean[...] + jnp.einsum(
-            "bc,cwl->bwl", beat_basis.to_values(bins_BxC, jnp.sinh), self.basis_axes[...]
-        )
+        values = beat_basis.to_values(coordinates_BxC, jnp.sinh)
+        return self.basis_mean[...] + jnp.einsum("bc,cwl->bwl", values, self.basis_axes[...])
 
     # --- frames ---------------------------------------------------------------------------------------------------
 
@@ -223,10 +212,9 @@ class Drafted(nnx.Module):
 
     # --- training -------------------------------------------------------------------------------------------------
 
-    def story(self, prompt, bins, plan, kinds, usual_BxC, kind_B, key=None):
-        """Teacher forcing: logits of measures, plan, kinds and the components of a usual beat."""
+    def story(self, prompt, bins, plan, kinds, key=None):
+        """Teacher forcing: logits of measures, plan and kinds."""
         start = jnp.full_like(plan[:, :1], beat_plan.START)
-        slots = jnp.arange(beat_basis.GROUPS)
         parts = [
             self.embed_prompt(prompt),
             self.embed_measures(jnp.pad(bins[:, :-1], ((0, 0), (1, 0)))),
@@ -235,19 +223,15 @@ class Drafted(nnx.Module):
                 jnp.pad(kinds[:, :-1], ((0, 0), (1, 0))),
                 bins[:, -1],
             ),
-            self.embed_usual(usual_BxC, kind_B, self.gist(prompt, bins), slots),
         ]
         x, positions = jnp.concatenate([x for x, _ in parts], 1), jnp.concatenate([p for _, p in parts])
-        h, _ = self.trunk(
-            x, self.trunk.turns(positions), causal(self.visible(prompt, plan, len(slots))), key=key
-        )
-        p, m, r = prompt.shape[1], bins.shape[1], plan.shape[1]
-        planned = h[:, p + m : p + m + r]
+        h, _ = self.trunk(x, self.trunk.turns(positions), causal(self.visible(prompt, plan)), key=key)
+        p, m = prompt.shape[1], bins.shape[1]
+        planned = h[:, p + m :]
         return (
             self.measure_logits(h[:, p : p + m]),
             self.plan_logits(planned),
             self.kind_logits(planned, plan),
-            self.usual_logits(h[:, p + m + r :], slots),
         )
 
     def follow(self, codes, draft, peaks, kinds, gist, key=None):
@@ -269,13 +253,12 @@ class Drafted(nnx.Module):
         return logits
 
     def losses(self, batch: dict, key=None, every: int = 1) -> dict:
-        """Mean cross-entropies in nats: measures, plan, kinds, usual (against the bin and its neighbours), code_1 ...
-        Codes are learned from every `every`-th ECG of the batch."""
-        ka, kb = (None, None) if key is None else jax.random.split(key)
+        """Mean cross-entropies in nats: measures, plan, kinds, code_1 ...; of usual, the flow's weighted squared error,
+        always at moments drawn at random (the same without a key). Codes are learned from every `every`-th ECG of the
+        batch."""
+        ka, kb, kc = (None, None, None) if key is None else jax.random.split(key, 3)
         b = batch
-        found, plan, kinds, usual = self.story(
-            b["prompt"], b["measures"], b["plan"], b["kinds"], b["usual"], b["kind"], ka
-        )
+        found, plan, kinds = self.story(b["prompt"], b["measures"], b["plan"], b["kinds"], ka)
         known = jnp.take_along_axis(
             jnp.broadcast_to(jnp.asarray(measures.allowed()), found.shape), b["measures"][..., None], -1
         )[..., 0]
@@ -284,29 +267,22 @@ class Drafted(nnx.Module):
             "plan": cross_entropy(plan, jnp.minimum(b["plan"], beat_plan.END), b["plan"] <= beat_plan.END),
             "kinds": cross_entropy(kinds, b["kinds"], b["plan"] < beat_plan.END),
         }
-        single = usual[:, : beat_basis.SINGLE, :1].reshape(len(usual), -1, beat_basis.BINS)
-        others = usual[:, beat_basis.SINGLE :].reshape(len(usual), -1, beat_basis.BINS)
-        usual = jnp.concatenate([single, others], 1)
-        terms["usual"] = -(_near(b["usual"]) * jax.nn.log_softmax(usual)).sum(-1).mean()
+        gist = self.gist(b["prompt"], b["measures"])
+        both = beat_basis.coordinates(b["usual"])
+        other = (b["kind"] > 0)[:, None]
+        drawn, first = jnp.where(other, both[:, 1], both[:, 0]), jnp.where(other, both[:, 0], 0.0)
+        size = jnp.sqrt((self.basis_axes[...] ** 2).sum((1, 2)) + 1e-6)
+        weight = jnp.sqrt(size / size.mean())
+        terms["usual"] = self.flow.loss(drawn, gist[:, 0], b["kind"], first, weight, kc)
         part = {k: v[::every] for k, v in b.items()}
-        gist = self.gist(part["prompt"], part["measures"])
-        codes = self.follow(part["codes"], part["draft"], part["peaks"], part["kinds"], gist, kb)
+        codes = self.follow(part["codes"], part["draft"], part["peaks"], part["kinds"], gist[::every], kb)
         return terms | {f"code_{q + 1}": cross_entropy(x, part["codes"][..., q]) for q, x in enumerate(codes)}
 
-    def visible(self, prompt_BxP, plan_BxR, components: int):
-        """(B, P + M + R + C): positions that may be attended to. A plan slot's input is the token before it."""
+    def visible(self, prompt_BxP, plan_BxR):
+        """(B, P + M + R): positions that may be attended to. A plan slot's input is the token before it."""
         before = jnp.pad(plan_BxR[:, :-1], ((0, 0), (1, 0)), constant_values=beat_plan.START)
         ones = jnp.ones((len(prompt_BxP), self._measures), bool)
-        return jnp.concatenate(
-            [prompt_BxP != 0, ones, before != beat_plan.PAD, jnp.ones((len(prompt_BxP), components), bool)], 1
-        )
-
-
-def _near(bins_BxC):
-    """(B, C, bins) targets that also count the bins beside the right one, as neighbours are nearly the same beat."""
-    away = jnp.arange(beat_basis.BINS) - bins_BxC[..., None]
-    weight = jnp.exp(-0.5 * (away / 0.7) ** 2)
-    return weight / weight.sum(-1, keepdims=True)
+        return jnp.concatenate([prompt_BxP != 0, ones, before != beat_plan.PAD], 1)
 
 
 def _shifted(x_BxNxD, by: int):

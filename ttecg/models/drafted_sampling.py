@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ttecg.models import beat_basis, beat_plan, measures
+from ttecg.models.beat_flow import travel
 from ttecg.models.drafted import KINDS
 from ttecg.models.functional import Functional
 from ttecg.models.generator import causal
@@ -43,7 +44,7 @@ def sample_drafted(
     free = jnp.broadcast_to(measures.allowed(), (len(prompt), *measures.allowed().shape))
     bins = story.measures(free if allowed is None else allowed)
     plan, kinds = story.plan(bins, plan)
-    usual = jnp.stack([story.usual(bins, kind) for kind in range(KINDS)], 1)
+    usual = story.usual(bins)
     jitter = jax.vmap(lambda k: jax.random.uniform(jax.random.fold_in(k, _JITTER), plan.shape[1:]))(keys)
     peaks = jnp.maximum(beat_plan.times(plan) + (jitter - 0.5) * beat_plan.BIN, 0)
     draft = _draft(both, usual, peaks, kinds)
@@ -69,8 +70,7 @@ class _Story:
         self.rows, self.width = self.prompt.shape
         c, count = model.config, len(measures.MEASURES)
         self.first = {"measures": self.width, "plan": self.width + count}
-        self.first["usual"] = self.first["plan"] + model.plan_slots
-        self.total = self.first["usual"] + beat_basis.GROUPS
+        self.total = self.first["plan"] + model.plan_slots
         self.cache = model.trunk.empty_cache(self.rows, self.total, c.dtype)
         known = self.prompt != 0
         self.seen = jnp.zeros((self.rows, self.total), bool).at[:, : self.width].set(known)
@@ -133,30 +133,21 @@ class _Story:
         (self.cache, self.seen, *_), (plan, kinds) = jax.lax.scan(step, start, inputs)
         return plan.T, kinds.T
 
-    def usual(self, bins_BxM, kind: int):
-        """(B, C) bins of the components of the usual beat of a kind."""
-        batch, together = len(bins_BxM), beat_basis.TOGETHER
+    def usual(self, bins_BxM):
+        """(B, K, C) coordinates of the usual beat of each kind, the commonest first."""
         gist = self.model.gist(self.prompt, self.guide.double(bins_BxM))
-        kinds = jnp.full(self.rows, kind)
-        own = range(_USUAL + kind * together, _USUAL + (kind + 1) * together)
-        noise = _noise(self.keys, list(own), range(beat_basis.GROUPS), beat_basis.BINS)
         factor = self.policy.temperature * self.policy.usual_temperature
+        drawn: list[jax.Array] = []
+        for kind in range(KINDS):
+            keys = jax.vmap(jax.random.fold_in, (0, None))(self.keys, _USUAL + kind)
+            noise = jax.vmap(lambda k: jax.random.normal(k, (beat_basis.COMPONENTS,)))(keys)
+            first = self.guide.double(drawn[0] if drawn else jnp.zeros_like(noise))
+            velocity = functools.partial(self._velocity, gist, kind, first)
+            drawn.append(travel(velocity, factor * noise))
+        return jnp.stack(drawn, 1)
 
-        def step(carry, inputs):
-            cache, seen, usual = carry
-            slot, which, noise = inputs
-            place = self.first["usual"] + slot
-            seen = seen.at[:, place].set(True)
-            x, positions = self.model.embed_usual(self.guide.double(usual), kinds, gist, slot[None])
-            h, cache = self.model.trunk(x, self.model.trunk.turns(positions), seen[:, None], cache, place)
-            logits = self.guide.mix(self.model.usual_logits(h, slot[None]))[:, 0].swapaxes(0, 1)
-            drawn = choose(logits, noise, self.policy, factor)
-            return (cache, seen, usual.at[:, which].set(drawn.T, mode="drop")), None
-
-        start = (self.cache, self.seen, jnp.zeros((batch, beat_basis.COMPONENTS), jnp.int32))
-        inputs = (jnp.arange(beat_basis.GROUPS), jnp.asarray(beat_basis.groups()), noise)
-        (_, _, usual), _ = jax.lax.scan(step, start, inputs)
-        return usual
+    def _velocity(self, gist, kind, first, x, moment):
+        return self.guide.mix(self.model.velocity(self.guide.double(x), moment, gist, kind, first))
 
 
 def _frames(model, draft, peaks, kinds, gist, keys, policy):

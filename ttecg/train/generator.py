@@ -12,7 +12,7 @@ from ttecg.bundle import describe_generator, load_fitting, load_tokenizer
 from ttecg.data import batches
 from ttecg.data.prompt import CONDITIONS, PromptEncoder
 from ttecg.models import beat_basis, beat_plan
-from ttecg.models.drafted import DraftedConfig
+from ttecg.models.drafted import KINDS, DraftedConfig
 from ttecg.models.functional import Functional
 from ttecg.models.generator import GeneratorConfig
 from ttecg.models.measures import MEASURES
@@ -33,11 +33,18 @@ RULES: Rules = (
     (r"(prompt_table|plan_table|code_table|prompt_positions|code_positions|section)$", P(None, "model")),
     (r"(plan_head|code_head|text_head|heads/\d+/above)/(kernel|bias)$", P()),
     (r"(heads/\d+/(query/bias|free|bias|norm/scale)|^norm/(scale|bias)|^code_vectors)$", P()),
-    (r"^(measure_table|measure_slots|kind_table|usual_slots)$", P(None, "model")),
+    (r"^(measure_table|measure_slots|kind_table)$", P(None, "model")),
     (
-        r"^(measure_head|kind_head|trust|frame_gist|usual_in|usual_mix|usual_head)/(kernel|bias)$|^(trust_norm/scale|usual_bias|basis_mean|basis_axes)$",
+        r"^(measure_head|kind_head|trust|frame_gist)/(kernel|bias)$|^(trust_norm/scale|basis_mean|basis_axes)$",
         P(),
     ),
+    (
+        r"^flow/(\w+_in|told_mix|out|layers/\d+/turn)/(kernel|bias)$|^flow/(kind_table|layers/\d+/down/bias)$",
+        P(),
+    ),
+    (r"^flow/layers/\d+/up/kernel$", P(None, "model")),
+    (r"^flow/layers/\d+/up/bias$", P("model")),
+    (r"^flow/layers/\d+/down/kernel$", P("model", None)),
 )
 
 MODEL_FILE, TEXT_FILE = "model.json", text_tokenizer.FILE
@@ -161,7 +168,7 @@ def _inputs(config: GeneratorTraining) -> dict:
         "kinds": integers(beat_plan.SLOTS),
         "peaks": floats(beat_plan.SLOTS),
         "kind": integers(),
-        "usual": integers(beat_basis.COMPONENTS),
+        "usual": integers(KINDS, beat_basis.COMPONENTS),
         "draft": integers(model.frames, model.levels),
     }
 
@@ -216,7 +223,7 @@ def _row(encoder, config, examples, index, prompt, chance: float = 1.0) -> dict:
             "kinds": examples.kinds[index].astype(np.int32),
             "peaks": examples.peaks[index],
             "kind": np.int32(kind),
-            "usual": examples.usual[index, kind].astype(np.int32),
+            "usual": examples.usual[index].astype(np.int32),
             "draft": examples.draft[index].astype(np.int32),
         }
     early = beat_plan.early_frames(plan, config.model.frames, config.model.frame_seconds)
