@@ -87,8 +87,8 @@ def test_usual_beats_follow_the_velocity_and_other_kinds_are_told_the_first():
     assert usual.shape == (3, KINDS, beat_basis.COMPONENTS)
     again = np.asarray(_Story(generator(), PROMPTS[:1], NOTHING[:1], keys(1), policy).usual(bins[:1]))
     np.testing.assert_allclose(again[0], usual[0], rtol=1e-3, atol=1e-3)
-    gist, zeros = generator().gist(PROMPTS, bins), np.zeros((3, beat_basis.COMPONENTS), np.float32)
-    told, untold = (generator().velocity(zeros, 0.5, gist, 1, first) for first in (usual[:, 0], zeros))
+    asked, zeros = generator().asked(PROMPTS, bins), np.zeros((3, beat_basis.COMPONENTS), np.float32)
+    told, untold = (generator().velocity(zeros, 0.5, asked, 1, first) for first in (usual[:, 0], zeros))
     assert not np.allclose(told, untold)
 
 

@@ -30,6 +30,7 @@ class BeatFlow(nnx.Module):
         self.told_in = Linear(told, width, rngs=rngs)
         self.told_mix = Linear(width, width, rngs=rngs)
         self.kind_table = nnx.Param(0.1 * jax.random.normal(rngs.params(), (kinds, width)))
+        self.turn = Linear(width, 2 * width, scale=0.3, rngs=rngs)
         self.layers = nnx.List([_Block(width, rngs) for _ in range(layers)])
         self.out = Linear(width, size, scale=0.1, rngs=rngs)
 
@@ -40,9 +41,14 @@ class BeatFlow(nnx.Module):
         moment = self.moment_in(jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1))
         told = jax.nn.gelu(moment + self.told_in(told_BxD.astype(x_BxC.dtype)) + self.kind_table[...][kind_B])
         told = jax.nn.gelu(self.told_mix(told))
+        scale, shift = jnp.split(self.turn(told), 2, -1)
         h = self.point_in(jnp.concatenate([x_BxC, first_BxC], -1))
         for i, block in enumerate(self.layers):
-            h = h + dropout(block(h, told), self.rate, None if key is None else jax.random.fold_in(key, i))
+            h = h + dropout(
+                block(_normed(h) * (1 + scale) + shift),
+                self.rate,
+                None if key is None else jax.random.fold_in(key, i),
+            )
         return self.out(_normed(h))
 
     def loss(self, coordinates_BxC, told_BxD, kind_B, first_BxC, weight_C, key):
@@ -61,13 +67,11 @@ class BeatFlow(nnx.Module):
 
 class _Block(nnx.Module):
     def __init__(self, width: int, rngs: nnx.Rngs):
-        self.turn = Linear(width, 2 * width, scale=0.3, rngs=rngs)
         self.up = Linear(width, 2 * width, rngs=rngs)
         self.down = Linear(2 * width, width, scale=0.1, rngs=rngs)
 
-    def __call__(self, h, told):
-        scale, shift = jnp.split(self.turn(told), 2, -1)
-        return self.down(jax.nn.gelu(self.up(_normed(h) * (1 + scale) + shift)))
+    def __call__(self, h):
+        return self.down(jax.nn.gelu(self.up(h)))
 
 
 def _normed(x):

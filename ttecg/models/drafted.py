@@ -29,12 +29,12 @@ class DraftedConfig:
     """Sizes of the drafting generator: `layers`, `width`, ... of the story, `beat_*` of the flow of usual beats,
     `frame_*` of what follows the draft."""
 
-    layers: int = 6
+    layers: int = 3
     width: int = 256
     heads: int = 4
     head_dim: int = 64
-    beat_layers: int = 4
-    beat_width: int = 512
+    beat_layers: int = 3
+    beat_width: int = 384
     beat_dropout: float = 0.15
     frame_layers: int = 4
     frame_width: int = 192
@@ -99,7 +99,7 @@ class Drafted(nnx.Module):
         self.plan_head = Linear(c.width, beat_plan.VOCAB, rngs=rngs)
         self.kind_head = Linear(2 * c.width, KINDS, rngs=rngs)
         size = beat_basis.COMPONENTS
-        self.flow = BeatFlow(c.beat_width, c.beat_layers, c.width, KINDS, c.beat_dropout, size, rngs=rngs)
+        self.flow = BeatFlow(c.beat_width, c.beat_layers, 2 * c.width, KINDS, c.beat_dropout, size, rngs=rngs)
         f = dataclasses.replace(c, width=c.frame_width)
         inputs = (c.levels + 6) * c.code_dim + _phase_width() + KINDS * 2
         self.frame_in = Linear(inputs, 2 * f.width, rngs=rngs)
@@ -166,10 +166,16 @@ class Drafted(nnx.Module):
         told = self.plan_table[...][tokens].astype(h.dtype)
         return self.kind_head(jnp.concatenate([self.norm(h), told], -1)).astype(jnp.float32)
 
-    def velocity(self, x_BxC, moment: float, gist_Bx1xD, kind: int, first_BxC):
+    def asked(self, prompt_BxP, bins_BxM):
+        """(B, 2 D) what the flow of usual beats is told: the sum of the ids of the prompt, and that of the measures."""
+        ids = self.prompt_table[...][prompt_BxP] * (prompt_BxP != 0)[..., None]
+        rows = jnp.arange(self._measures) * measures.BINS + bins_BxM
+        return 10 * jnp.concatenate([ids.sum(1), self.measure_table[...][rows].sum(1)], -1)
+
+    def velocity(self, x_BxC, moment: float, asked_Bx2D, kind: int, first_BxC):
         """(B, C) of the flow of usual beats."""
         rows = len(x_BxC)
-        return self.flow(x_BxC, jnp.full(rows, moment), gist_Bx1xD[:, 0], jnp.full(rows, kind), first_BxC)
+        return self.flow(x_BxC, jnp.full(rows, moment), asked_Bx2D, jnp.full(rows, kind), first_BxC)
 
     def usual_beats(self, coordinates_BxC):
         """(B, W, L) mV."""
@@ -200,15 +206,15 @@ class Drafted(nnx.Module):
         x = jnp.concatenate([before_BxnxD, told_BxnxF], -1).astype(self.config.dtype)
         return self.frame_mix(jax.nn.gelu(self.frame_in(x))) + self.frame_gist(gist_Bx1xD)
 
-    def frame_logits(self, h, level: int, above_BxNxD, draft_BxNxD):
+    def frame_logits(self, h, level: int, above_BxNxD, draft_BxNxD, more: float = 1.0):
         """(B, N, K) of one level. The nearer a code brings the latent to the draft's, the likelier it is, by as much as
-        the frame trusts its draft; the rest is the head's."""
+        the frame trusts its draft, times `more`; the rest is the head's."""
         vectors = self.code_vectors[...][level]
         logits = self.heads[level](h, above_BxNxD, vectors)
         trust = self.trust(self.trust_norm(h)).astype(jnp.float32)[..., level, None]
         trust = jax.nn.softplus(trust - 1.25)  # at first 0.25: as codes of beats of one person differ
         missing = draft_BxNxD - above_BxNxD
-        return logits + trust * (2 * missing @ vectors.T - (vectors**2).sum(-1))
+        return logits + more * trust * (2 * missing @ vectors.T - (vectors**2).sum(-1))
 
     # --- training -------------------------------------------------------------------------------------------------
 
@@ -268,12 +274,12 @@ class Drafted(nnx.Module):
             "kinds": cross_entropy(kinds, b["kinds"], b["plan"] < beat_plan.END),
         }
         gist = self.gist(b["prompt"], b["measures"])
-        both = beat_basis.coordinates(b["usual"])
+        asked, both = self.asked(b["prompt"], b["measures"]), beat_basis.coordinates(b["usual"])
         other = (b["kind"] > 0)[:, None]
         drawn, first = jnp.where(other, both[:, 1], both[:, 0]), jnp.where(other, both[:, 0], 0.0)
         size = jnp.sqrt((self.basis_axes[...] ** 2).sum((1, 2)) + 1e-6)
         weight = jnp.sqrt(size / size.mean())
-        terms["usual"] = self.flow.loss(drawn, gist[:, 0], b["kind"], first, weight, kc)
+        terms["usual"] = self.flow.loss(drawn, asked, b["kind"], first, weight, kc)
         part = {k: v[::every] for k, v in b.items()}
         codes = self.follow(part["codes"], part["draft"], part["peaks"], part["kinds"], gist[::every], kb)
         return terms | {f"code_{q + 1}": cross_entropy(x, part["codes"][..., q]) for q, x in enumerate(codes)}

@@ -135,19 +135,19 @@ class _Story:
 
     def usual(self, bins_BxM):
         """(B, K, C) coordinates of the usual beat of each kind, the commonest first."""
-        gist = self.model.gist(self.prompt, self.guide.double(bins_BxM))
+        asked = self.model.asked(self.prompt, self.guide.double(bins_BxM))
         factor = self.policy.temperature * self.policy.usual_temperature
         drawn: list[jax.Array] = []
         for kind in range(KINDS):
             keys = jax.vmap(jax.random.fold_in, (0, None))(self.keys, _USUAL + kind)
             noise = jax.vmap(lambda k: jax.random.normal(k, (beat_basis.COMPONENTS,)))(keys)
             first = self.guide.double(drawn[0] if drawn else jnp.zeros_like(noise))
-            velocity = functools.partial(self._velocity, gist, kind, first)
+            velocity = functools.partial(self._velocity, asked, kind, first)
             drawn.append(travel(velocity, factor * noise))
         return jnp.stack(drawn, 1)
 
-    def _velocity(self, gist, kind, first, x, moment):
-        return self.guide.mix(self.model.velocity(self.guide.double(x), moment, gist, kind, first))
+    def _velocity(self, asked, kind, first, x, moment):
+        return self.guide.mix(self.model.velocity(self.guide.double(x), moment, asked, kind, first))
 
 
 def _frames(model, draft, peaks, kinds, gist, keys, policy):
@@ -166,7 +166,7 @@ def _frames(model, draft, peaks, kinds, gist, keys, policy):
         h, cache = model.frame_trunk(x, turn, written, cache, frame)
         above, codes = jnp.zeros((batch, 1, c.code_dim)), []
         for q in range(c.levels):
-            logits = model.frame_logits(h, q, above, drafted)[:, 0]
+            logits = model.frame_logits(h, q, above, drafted, policy.trust)[:, 0]
             code = choose(
                 logits, noise[q], policy, policy.temperature * level_factor(policy.level_temperature, q)
             )

@@ -34,6 +34,8 @@ class SamplingPolicy:
     # of a drafting generator: factors for its measures and its usual beats
     measure_temperature: float = 1.0
     usual_temperature: float = 1.0
+    # of a drafting generator: how closely codes keep to their draft; 1 follows the model, more varies beats less
+    trust: float = 1.0
     # how much of what a recorder adds to the heart's signal, where the bundle knows it; 0 for none
     noise: float = 1.0
 
@@ -46,6 +48,8 @@ class SamplingPolicy:
             raise ValueError(f"top-p must be above 0 and at most 1, got {self.top_p:g}")
         if self.guidance < 0:
             raise ValueError(f"guidance must not be negative (1 is none), got {self.guidance:g}")
+        if self.trust < 0:
+            raise ValueError(f"trust must not be negative (1 follows the model), got {self.trust:g}")
         if not 0 <= self.noise <= 10:
             raise ValueError(f"noise must be between 0 and 10 (1 is as recorded), got {self.noise:g}")
 

@@ -39,7 +39,7 @@ RULES: Rules = (
         P(),
     ),
     (
-        r"^flow/(\w+_in|told_mix|out|layers/\d+/turn)/(kernel|bias)$|^flow/(kind_table|layers/\d+/down/bias)$",
+        r"^flow/(\w+_in|told_mix|out|turn)/(kernel|bias)$|^flow/(kind_table|layers/\d+/down/bias)$",
         P(),
     ),
     (r"^flow/layers/\d+/up/kernel$", P(None, "model")),
