@@ -48,6 +48,9 @@ class FakeBundle:
     def beat_plan(self, rr):
         return rr
 
+    def check_numbers(self, names):
+        assert "qrs_ms" not in names
+
     def with_decoder(self, kind):
         assert kind == "vq"
         return self
@@ -158,6 +161,7 @@ def test_rr_in_seconds_or_milliseconds(bundle, text):
         ([*PLAIN, "--sex", "x"], "--sex"),
         ([*PLAIN, "--heart-rate", "9000"], "--heart-rate"),
         ([*PLAIN, "--heart-rate", "5"], "--heart-rate"),
+        ([*PLAIN, "--qrs-ms", "5"], "--qrs-ms 5 is not between 60 and 240 ms"),
         ([*PLAIN, "--num", "0"], "--num"),
         ([*PLAIN, "--num", "two"], "--num"),
         ([*PLAIN, "--seed", "-1"], "--seed"),

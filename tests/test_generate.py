@@ -103,6 +103,8 @@ def test_given_intervals_are_the_beats(debug_model):
         ({"age": -3}, "age must be between"),
         ({"sex": "F"}, "sex is 'male' or 'female'"),
         ({"heart_rate": 9000}, "heart rate must be between"),
+        ({"qrs_ms": 9}, "qrs ms must be between 60 and 240 ms"),
+        ({"qrs_ms": 140}, "plans no qrs_ms"),
         ({"temperature": -1}, "temperature"),
         ({"top_p": 2}, "top-p"),
         ({"top_k": -1}, "top-k"),

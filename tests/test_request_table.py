@@ -30,7 +30,7 @@ def test_rows_are_what_a_spreadsheet_shows(table):
         ("vorhofflimmern", 70, "c"),
         ("sinus\u2028rhythm", 71, "d"),
     ]
-    assert not table.with_rates
+    assert not table.numbers
 
 
 def test_any_rows_are_found(table):

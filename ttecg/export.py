@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterable
 
 from ttecg.data.files import write_ecg
+from ttecg.data.numbers import NUMBERS
 from ttecg.ecg import ECG, LEADS
 
 RATE = 500.0
@@ -26,10 +27,10 @@ WARNING = "SYNTHETIC: made by a model, not recorded from a person. Not for diagn
 class Origin:
     """How one ECG came about: a line of the manifest.
 
-    name: of its files. report: as typed; prompt: as the model read it. age in years, heart_rate per minute,
-    rr: the RR intervals asked for, in seconds; None where nothing was asked. seed and index: the index-th ECG
-    of that seed, from 0. sampling: temperature and the like, None for the model's own. model_hash: of the
-    model's files, hex.
+    name: of its files. report: as typed; prompt: as the model read it. age in years, heart_rate per minute, pr_ms,
+    qrs_ms, qt_ms, axis_deg, and rr, the RR intervals in seconds, are what was asked for; None where nothing was. seed
+    and index: the index-th ECG of that seed, from 0. sampling: temperature and the like, None for the model's own.
+    model_hash: of the model's files, hex.
     """
 
     name: str
@@ -38,6 +39,10 @@ class Origin:
     age: float | None
     sex: str | None
     heart_rate: float | None
+    pr_ms: float | None
+    qrs_ms: float | None
+    qt_ms: float | None
+    axis_deg: float | None
     rr: tuple[float, ...] | None
     seed: int
     index: int
@@ -52,20 +57,23 @@ class Origin:
 
     def comments(self) -> list[str]:
         """Lines for the head of the WFDB record."""
-        asked = f"Heart rate asked for: {self.heart_rate:g}/min" if self.heart_rate is not None else ""
+        numbers = {name: getattr(self, name) for name in NUMBERS}
+        asked = ", ".join(
+            f"{n} {value:g} {NUMBERS[n][2]}" for n, value in numbers.items() if value is not None
+        )
         beats = f"RR intervals asked for, s: {' '.join(f'{s:.3f}' for s in self.rr)}" if self.rr else ""
         chosen = ", ".join(f"{name} {value:g}" for name, value in self.sampling.items() if value is not None)
         return [
             WARNING,
             f"Prompt: {self.prompt}",
-            *filter(None, (asked, beats)),
+            *filter(None, (asked and f"Asked for: {asked}", beats)),
             f"Model: {self.model}, hash {self.model_hash}, ttecg {self.ttecg}",
             f"Seed: {self.seed}, index {self.index}" + (f", {chosen}" if chosen else ""),
         ]
 
 
 def origin_of(request, ecg: ECG, drawn: tuple[int, int], rr, sampling: dict, model) -> Origin:
-    """How an ECG came about that a model made of a request (name, report, age, sex, heart_rate); drawn: (seed, index),
+    """How an ECG came about that a model made of a request (a `commands.requests.Request`); drawn: (seed, index),
     rr and sampling: as in `Origin`."""
     import ttecg
 
@@ -76,7 +84,7 @@ def origin_of(request, ecg: ECG, drawn: tuple[int, int], rr, sampling: dict, mod
         prompt=ecg.info["prompt"],
         age=request.age,
         sex=request.sex,
-        heart_rate=request.heart_rate,
+        **{name: getattr(request, name) for name in NUMBERS},
         rr=rr,
         seed=seed,
         index=index,

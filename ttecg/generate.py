@@ -12,6 +12,7 @@ import numpy as np
 
 from ttecg import bundle
 from ttecg.data.definitions import allowed_bins
+from ttecg.data.numbers import SHAPE
 from ttecg.data.prompt import Prompt, PromptEncoder
 from ttecg.data.reports import understood
 from ttecg.ecg import ECG, INDEPENDENT, LEADS, to_eight, to_twelve
@@ -76,6 +77,10 @@ class TextToECG:
         age: float | None = None,
         sex: str | None = None,
         heart_rate: float | None = None,
+        pr_ms: float | None = None,
+        qrs_ms: float | None = None,
+        qt_ms: float | None = None,
+        axis_deg: float | None = None,
         rr: Sequence[float] | None = None,
         temperature: float | None = None,
         top_k: int | None = None,
@@ -86,8 +91,10 @@ class TextToECG:
     ) -> list[ECG]:
         """`num` 12-lead ECGs of 10 s at 500 Hz, mV, for a clinical report in English or German.
 
-        age in years, sex "male" or "female", heart_rate per minute: each optional. rr: RR intervals in seconds that
-        the beats must keep, from the first R peak on. None of the sampling settings means the bundle's own.
+        age in years, sex "male" or "female", heart_rate per minute: each optional. So are PR and QT intervals, QRS
+        width and axis of the usual beat, which only drafting generators can be asked for (ValueError from others). rr:
+        RR intervals in seconds that the beats must keep, from the first R peak on. None of the sampling settings means
+        the bundle's own.
         noise: how much of what a recorder adds to the heart's signal is drawn around it; 0 leaves 0.5-40 Hz alone.
         Sample i depends on (seed, i) alone. progress is called with the number of ECGs done.
         """
@@ -97,7 +104,10 @@ class TextToECG:
             raise ValueError(f"num must be at least 1, got {num}")
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed must be between 0 and {2**32 - 1}, got {seed}")
-        prompt = Prompt(report, age, sex, heart_rate)
+        prompt = Prompt(
+            report, age, sex, heart_rate, pr_ms=pr_ms, qrs_ms=qrs_ms, qt_ms=qt_ms, axis_deg=axis_deg
+        )
+        self.check_numbers(prompt.numbers)
         policy = self.sampling(
             temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance, noise=noise
         )
@@ -107,6 +117,14 @@ class TextToECG:
             if progress:
                 progress(len(ecgs))
         return ecgs
+
+    def check_numbers(self, names: Iterable[str]):
+        """ValueError where this model cannot be asked for one of the numbers of these names."""
+        beyond = [name for name in names if name in SHAPE]
+        if beyond and not self._drafts:
+            raise ValueError(
+                f"model {self.name!r} plans no {', '.join(beyond)}: leave that out, or use a drafting generator"
+            )
 
     def sampling(self, **changes) -> SamplingPolicy:
         """The bundle's own policy with those settings that are not None."""

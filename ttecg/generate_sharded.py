@@ -16,6 +16,7 @@ import shutil
 
 from tqdm import tqdm
 
+from ttecg.data.numbers import NUMBERS
 from ttecg.export import MANIFEST, check_out
 from ttecg.generate_shards import Order, Work, make_shard, start
 from ttecg.processes import workers
@@ -63,6 +64,7 @@ def _plan(order: Order) -> tuple[dict, object]:
     model = load(order.model).with_decoder(order.decoder)
     model.sampling(**order.sampling)
     model.beat_plan(order.rr)
+    model.check_numbers(order.table.numbers | {n for n in NUMBERS if order.defaults.get(n) is not None})
     settings = {
         name: value for name, value in vars(order).items() if name not in ("table", "defaults", "sampling")
     }

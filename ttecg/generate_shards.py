@@ -12,7 +12,7 @@ from ttecg.shard_files import ArrayRecord, Wfdb
 @dataclasses.dataclass(frozen=True)
 class Order:
     """What is asked for. table: has rows(first, end) of reports, count and digest. num: ECGs of each row; row k uses
-    seed + k. defaults: age, sex, heart_rate where a row has none. rr: intervals in seconds or None. sampling: settings,
+    seed + k. defaults: age, sex, numbers where a row has none. rr: intervals in seconds or None. sampling: settings,
     None for the model's own. model: name or folder; decoder: "vq" or "hifigan". form: "wfdb" or "array_record".
     picture: ending or None."""
 
@@ -89,13 +89,11 @@ def start(work: Work, model, progress):
 
 def make_shard(shard: int) -> int:
     """Makes one shard's ECGs and writes them; the shard."""
-    from ttecg.data.prompt import Prompt
-
     work, model = _worker["work"], _worker["model"]
     order = work.order
     asked = list(order.requests(*work.span(shard)))
     made = model.generate_many(
-        ((Prompt(r.report, r.age, r.sex, r.heart_rate), (seed, index)) for r, seed, index in asked),
+        ((r.prompt, (seed, index)) for r, seed, index in asked),
         model.sampling(**order.sampling),
         rr=order.rr,
         batch=work.batch,

@@ -5,6 +5,7 @@ import pytest
 
 from ttecg.data.definitions import DEFINITIONS, Between, allowed_bins
 from ttecg.data.findings import FINDINGS
+from ttecg.data.numbers import NUMBERS, SHAPE
 from ttecg.data.prompt import Prompt
 from ttecg.models.beat_plan import encode
 from ttecg.models.measures import MEASURES, NAMES, allowed
@@ -44,6 +45,15 @@ def test_what_other_findings_say_goes_before_sinus_rhythm():
 def test_a_number_that_is_asked_for_goes_before_words(report):
     assert values(Prompt(report, heart_rate=52), "heart_rate") == [52.5]
     assert values(Prompt(report), "heart_rate", encode(np.arange(0.4, 10, 1.0))) == [62.5]
+
+
+def test_what_can_be_asked_for_by_number_is_one_bin():
+    for name, (low, high, _) in NUMBERS.items():
+        found = allowed_bins(Prompt("sinus rhythm", **{name: (low + high) / 2}))
+        assert found[NAMES.index(name)].sum() == 1
+    for name in SHAPE:
+        measure = MEASURES[NAMES.index(name)]
+        assert (measure.low, measure.high, measure.unit) == NUMBERS[name]
 
 
 def test_ranges_end_where_they_say():

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from ttecg.commands import Optional, check_least, check_seed, positional
-from ttecg.commands.requests import Request, check_age, check_heart_rate, check_report, check_sex, read_rr
+from ttecg.commands.requests import Request, check_age, check_number, check_report, check_sex, read_rr
+from ttecg.data.numbers import NUMBERS
 
 _SHOWN = 12
 _LARGEST_BATCH = 1024
@@ -31,7 +32,7 @@ class Generate:
 
     # what the ECG shows, in words
     report: Annotated[str | None, *positional("[REPORT]")] = None
-    # instead of REPORT: a CSV file with a column report and, where wanted, age, sex, heart_rate, name
+    # instead of REPORT: a CSV file with a column report and, where wanted, age, sex, name, heart_rate, pr_ms, ...
     reports: Optional[pathlib.Path] = None
     # years
     age: Optional[float] = None
@@ -39,6 +40,11 @@ class Generate:
     sex: Optional[str] = None
     # beats per minute
     heart_rate: Optional[float] = None
+    # of the usual beat, for models that plan it: PR and QT intervals, width of QRS, its axis in the frontal plane
+    pr_ms: Optional[float] = None
+    qrs_ms: Optional[float] = None
+    qt_ms: Optional[float] = None
+    axis_deg: Optional[float] = None
     # a text file of RR intervals (s or ms) that the beats shall follow
     rr: Optional[pathlib.Path] = None
     # how many ECGs of each report
@@ -103,7 +109,12 @@ class Generate:
             raise ValueError(f"--top-p {self.top_p:g} must be above 0 and at most 1")
         check_age(self.age, "--age")
         check_sex(self.sex, "--sex")
-        check_heart_rate(self.heart_rate, "--heart-rate")
+        for name in NUMBERS:
+            check_number(name, getattr(self, name), f"--{name.replace('_', '-')}")
+
+    @property
+    def _numbers(self) -> dict:
+        return {name: getattr(self, name) for name in NUMBERS}
 
     @property
     def _sampling(self) -> dict:
@@ -129,7 +140,7 @@ class Generate:
         devices_for_cores()
         keep_compiled_programs()
         model = load(self.model).with_decoder(self.decoder)
-        ecgs = self._generate(model, Request(report, self.age, sex, self.heart_rate, "ecg"), rr)
+        ecgs = self._generate(model, Request(report, self.age, sex, "ecg", **self._numbers), rr)
         written = write_generated(ecgs, self.out, self._picture)
         self._tell([(origin.name, origin.prompt) for origin in written[:_SHOWN]], len(written))
 
@@ -139,7 +150,7 @@ class Generate:
 
         from ttecg.export import origin_of
 
-        asked = {"age": ask.age, "sex": ask.sex, "heart_rate": ask.heart_rate, "rr": rr}
+        asked = {"age": ask.age, "sex": ask.sex, "rr": rr, **ask.numbers}
         with tqdm(total=self.num, unit="ECG", disable=None) as bar:
             ecgs = model.generate(
                 ask.report,
@@ -157,7 +168,7 @@ class Generate:
         from ttecg.commands.request_table import open_table
 
         table = open_table(self.reports)
-        if self.rr is not None and table.with_rates:
+        if self.rr is not None and "heart_rate" in table.numbers:
             raise ValueError(f"--rr fixes the beats already; leave heart_rate out of {self.reports}")
         from ttecg.generate_sharded import Order, generate_sharded, manifest_lines
         from ttecg.runtime import devices_for_cores, keep_compiled_programs
@@ -172,7 +183,7 @@ class Generate:
             defaults={
                 "age": self.age,
                 "sex": check_sex(self.sex, "--sex"),
-                "heart_rate": self.heart_rate,
+                **self._numbers,
             },
             rr=rr,
             sampling=self._sampling,

@@ -21,7 +21,7 @@ _BOM = b"\xef\xbb\xbf"
 @dataclasses.dataclass(frozen=True)
 class RequestTable:
     """A CSV file all of whose rows are good. places: (byte, lines before it) of rows 0, 1000, ...; digest: of the
-    file, hex; with_rates: whether a row asks for a heart rate."""
+    file, hex; numbers: names of those that a row asks for."""
 
     path: pathlib.Path
     header: tuple[str, ...]
@@ -29,7 +29,7 @@ class RequestTable:
     count: int
     places: tuple[tuple[int, int], ...]
     digest: str
-    with_rates: bool
+    numbers: frozenset[str]
 
     def __len__(self) -> int:
         return self.count
@@ -44,8 +44,8 @@ class RequestTable:
 
 
 def open_table(path) -> RequestTable:
-    """A CSV file (UTF-8; comma, semicolon or tab) with a column report and, where wanted, age, sex, heart_rate,
-    name. Other columns are not looked at; an empty cell leaves the choice to the model. Every row is checked:
+    """A CSV file (UTF-8; comma, semicolon or tab) with a column report and, where wanted, the others of COLUMNS.
+    Other columns are not looked at; an empty cell leaves the choice to the model. Every row is checked:
     ValueError names the first bad one by its line."""
     path = pathlib.Path(path)
     if not path.is_file():
@@ -53,7 +53,7 @@ def open_table(path) -> RequestTable:
     delimiter, start = _first_look(path)
     lines = _lines(path, delimiter, start, 0)
     header, place = _header(path, lines)
-    count, places, names, with_rates = 0, [], array.array("q"), False
+    count, places, names, numbers = 0, [], array.array("q"), set()
     for line, after, cells in lines:
         if len(cells) != len(header):
             raise ValueError(
@@ -64,13 +64,13 @@ def open_table(path) -> RequestTable:
         if count % _STRIDE == 0:
             places.append(place)
         names.append(hash(request.name.lower()))
-        with_rates |= request.heart_rate is not None
+        numbers.update(request.numbers)
         count, place = count + 1, after
     if not count:
         raise ValueError(f"{path}: has no report, only a line of column names")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    table = RequestTable(path, header, delimiter, count, tuple(places), digest, with_rates)
+    table = RequestTable(path, header, delimiter, count, tuple(places), digest, frozenset(numbers))
     _check_names(table, names)
     return table
 

@@ -8,23 +8,42 @@ import math
 import pathlib
 import re
 
+from ttecg.data.numbers import NUMBERS
+
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
-COLUMNS = ("report", "age", "sex", "heart_rate", "name")
+COLUMNS = ("report", "age", "sex", *NUMBERS, "name")
 _SHORTEST_S, _LONGEST_S = 0.2, 2.99
 _SURELY_MS = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One report to make ECGs of. age in years, heart_rate per minute, None where it is left to the model.
+    """One report to make ECGs of. age in years; the numbers of `data.numbers`; None where it is left to the
+    model.
 
     name: what the files are called, before the number of the sample."""
 
     report: str
     age: float | None
     sex: str | None
-    heart_rate: float | None
     name: str
+    heart_rate: float | None = None
+    pr_ms: float | None = None
+    qrs_ms: float | None = None
+    qt_ms: float | None = None
+    axis_deg: float | None = None
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The numbers that are asked for."""
+        return {name: getattr(self, name) for name in NUMBERS if getattr(self, name) is not None}
+
+    @property
+    def prompt(self):
+        """The `data.prompt.Prompt` that asks for it."""
+        from ttecg.data.prompt import Prompt
+
+        return Prompt(self.report, self.age, self.sex, **self.numbers)
 
     def with_defaults(self, values: dict) -> "Request":
         """The same with `values` where it leaves the choice open."""
@@ -43,7 +62,11 @@ def check_age(age: float | None, where: str) -> float | None:
 
 
 def check_heart_rate(rate: float | None, where: str) -> float | None:
-    return check_range(rate, where, 20, 250, "per minute")
+    return check_number("heart_rate", rate, where)
+
+
+def check_number(name: str, value: float | None, where: str) -> float | None:
+    return check_range(value, where, *NUMBERS[name])
 
 
 def check_range(value: float | None, where: str, low: float, high: float, unit: str) -> float | None:
@@ -68,13 +91,13 @@ def request_of(where: str, number: int, row: dict[str, str]) -> Request:
     name = row.get("name") or f"ecg-{number:04d}"
     if not re.fullmatch(r"[-\w]+", name, re.ASCII):
         raise ValueError(f"{where}: name {name!r} must be of letters, digits, - and _")
-    age, rate = (_number(row.get(column), f"{where}: {column}") for column in ("age", "heart_rate"))
+    age, *numbers = (_number(row.get(column), f"{where}: {column}") for column in ("age", *NUMBERS))
     return Request(
         report=check_report(row["report"], f"{where}: report"),
         age=check_age(age, f"{where}: age"),
         sex=check_sex(row.get("sex") or None, f"{where}: sex"),
-        heart_rate=check_heart_rate(rate, f"{where}: heart_rate"),
         name=name,
+        **{n: check_number(n, value, f"{where}: {n}") for n, value in zip(NUMBERS, numbers)},
     )
 
 

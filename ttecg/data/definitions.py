@@ -95,8 +95,8 @@ _IRREGULAR = {
 
 
 def allowed_bins(prompt: Prompt, plan=None) -> np.ndarray:
-    """(M, BINS) bool: the bins that the measures may have under a prompt. What is asked for by number (heart rate; rate
-    and variation of a given beat plan) is one bin; what the report names is inside its definition."""
+    """(M, BINS) bool: the bins that the measures may have under a prompt. What is asked for by number (rate and
+    variation of a given beat plan, too) is one bin; what the report names is inside its definition."""
     found = measures.allowed()
     asked = _asked(prompt, plan)
     said = set(phrases(prompt.report)) if prompt.report.strip() else set()
@@ -119,5 +119,5 @@ def allowed_bins(prompt: Prompt, plan=None) -> np.ndarray:
 def _asked(prompt: Prompt, plan) -> dict[str, float]:
     rr = np.diff(beat_plan.decode(plan)) if plan is not None else ()
     if len(rr) > 1:
-        return {"heart_rate": 60 / np.median(rr), "rr_cv": rr.std() / rr.mean()}
-    return {} if prompt.heart_rate is None else {"heart_rate": prompt.heart_rate}
+        return prompt.numbers | {"heart_rate": 60 / np.median(rr), "rr_cv": rr.std() / rr.mean()}
+    return prompt.numbers

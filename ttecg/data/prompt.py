@@ -12,6 +12,7 @@ import pathlib
 import numpy as np
 import sentencepiece as spm
 
+from ttecg.data.numbers import NUMBERS
 from ttecg.data.reports import canonical
 from ttecg.ecg import SEXES
 
@@ -27,23 +28,38 @@ END_OF_CONDITIONS = _FIRST["heart_rate"] + 1 + len(_RATES)
 
 @dataclasses.dataclass(frozen=True)
 class Prompt:
-    """What is asked for. age in years, heart_rate per minute; None is "unknown"; an empty report says nothing."""
+    """What is asked for. age in years, heart_rate per minute; None is "unknown"; an empty report says nothing.
+
+    pr_ms, qrs_ms, qt_ms, axis_deg: of the usual beat, for drafting generators; they have no ids."""
 
     report: str = ""
     age: float | None = None
     sex: str | None = None
     heart_rate: float | None = None
     origin: str | None = "recorded"
+    pr_ms: float | None = None
+    qrs_ms: float | None = None
+    qt_ms: float | None = None
+    axis_deg: float | None = None
 
     def __post_init__(self):
         if self.age is not None and not 0 <= self.age <= 130:
             raise ValueError(f"age must be between 0 and 130 years, got {self.age:g}")
         if self.sex is not None and self.sex not in SEXES:
             raise ValueError(f"sex is 'male' or 'female' (or leave it out), got {self.sex!r}")
-        if self.heart_rate is not None and not 20 <= self.heart_rate <= 250:
-            raise ValueError(f"heart rate must be between 20 and 250 per minute, got {self.heart_rate:g}")
+        for name, value in self.numbers.items():
+            low, high, unit = NUMBERS[name]
+            if not low <= value <= high:
+                raise ValueError(
+                    f"{name.replace('_', ' ')} must be between {low:g} and {high:g} {unit}, got {value:g}"
+                )
         if self.origin is not None and self.origin not in ORIGINS:
             raise ValueError(f"origin is one of {', '.join(ORIGINS)}, got {self.origin!r}")
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The numbers that are asked for, by name."""
+        return {name: getattr(self, name) for name in NUMBERS if getattr(self, name) is not None}
 
     def drop(self, rng: np.random.Generator, text: float, condition: float) -> "Prompt":
         """Left out at random: the text with probability `text`; age, sex and heart rate each with `condition`."""

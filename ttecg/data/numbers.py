@@ -1,0 +1,12 @@
+"""What an ECG may be asked for by number, beside its report: {name: (lowest, highest, unit)}."""
+
+NUMBERS = {
+    "heart_rate": (20.0, 250.0, "per minute"),
+    "pr_ms": (80.0, 400.0, "ms"),
+    "qrs_ms": (60.0, 240.0, "ms"),
+    "qt_ms": (240.0, 640.0, "ms"),
+    "axis_deg": (-180.0, 180.0, "degrees"),
+}
+SHAPE = frozenset(NUMBERS) - {
+    "heart_rate"
+}  # of the usual beat: only drafting generators can be asked for them
