@@ -4,8 +4,8 @@
 #   launch/local.sh [--restarts K] N ttecg train unet --config configs/unet_debug.py --workdir runs/unet --distributed
 #
 # Each process gets JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID. When one ends badly, the others are
-# ended too, and its status is the job's. With --restarts K such a job is started again up to K times, with --resume
-# once its --workdir holds a run; a wrong input (status 2) never is. SIGTERM and Ctrl-C go to every process: training
+# ended too, and its status is the job's. With --restarts K such a job is started again up to K times; a wrong input
+# (status 2) never is. Where its --workdir holds a run, --resume is added. SIGTERM and Ctrl-C go to every process: training
 # then saves and ends. LAUNCH_DRY_RUN=1 prints what would be run.
 set -euo pipefail
 
@@ -93,14 +93,19 @@ end_others() { # which have two seconds to say what they have to say
   wait 2>/dev/null || true
 }
 
+resumed() { # --resume, where the work directory holds a run and the command does not say so itself
+  local folder
+  folder=$(workdir_of "$@")
+  if [[ " $* " != *" --resume "* && -f $folder/config.json ]]; then echo --resume; fi
+}
+
 trap 'asked=1; send TERM' TERM INT
 for ((attempt = 0; ; attempt++)); do
   status=0
-  start "$@"
+  mapfile -t more < <(resumed "$@")
+  start "$@" "${more[@]}"
   watch || status=$?
   end_others
   if ((status == 0 || status == 2 || attempt == restarts)) || [[ -n $asked ]]; then exit "$status"; fi
   echo "launch/local.sh: starting again ($((attempt + 1)) of $restarts)" >&2
-  folder=$(workdir_of "$@")
-  if [[ " $* " != *" --resume "* && -f $folder/config.json ]]; then set -- "$@" --resume; fi
 done

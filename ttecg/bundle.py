@@ -106,6 +106,8 @@ def shipped(name) -> pathlib.Path | None:
 def read_config(path: pathlib.Path) -> dict:
     """The config.json of a bundle; ValueError where it is not what `export` writes."""
     config = read_json(path / CONFIG)
+    if isinstance(config, dict) and "task" in config:
+        raise ValueError(f"{path} is the work directory of a training run; ttecg export makes a bundle of it")
     for name, kind in _PARTS.items():
         if not isinstance(config, dict) or not isinstance(config.get(name), kind):
             raise ValueError(f"{path / CONFIG} is damaged: it has no {name!r}")

@@ -127,7 +127,9 @@ class TextToECG:
             )
 
     def sampling(self, **changes) -> SamplingPolicy:
-        """The bundle's own policy with those settings that are not None."""
+        """The bundle's own policy with those settings that are not None; ValueError for noise without a recorder."""
+        if changes.get("noise") is not None and not self.recorder:
+            raise ValueError(f"model {self.name!r} has no recorder that could make noise: leave noise out")
         return dataclasses.replace(self.policy, **{k: v for k, v in changes.items() if v is not None})
 
     def generate_many(

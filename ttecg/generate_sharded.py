@@ -93,9 +93,10 @@ def _check_same(out, found: dict, plan: dict, batch: int):
     wanted = plan | ({"batch": batch} if batch else {})
     for name, value in wanted.items():
         if found.get(name) != value:
+            option = {"form": "format"}.get(name, name.replace("_", "-"))
             shown = f"{found.get(name)}, not {value}" if len(f"{value}") < 40 else "another"
             raise ValueError(
-                f"--out {out} was made or begun with --{name.replace('_', '-')} {shown}; give another --out, or "
+                f"--out {out} was made or begun with --{option} {shown}; give another --out, or "
                 "delete it to start anew"
             )
 

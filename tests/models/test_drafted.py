@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ttecg.data.definitions import allowed_bins
 from ttecg.data.prompt import Prompt
@@ -12,7 +13,7 @@ from ttecg.models import beat_basis, beat_plan, measures
 from ttecg.models.drafted import DraftedConfig
 from ttecg.models.drafted_sampling import KINDS, WithTokenizer, _Story
 from ttecg.models.functional import Functional
-from ttecg.models.sampling import SamplingPolicy, compiled
+from ttecg.models.sampling import SamplingPolicy, compiled, sampled
 from ttecg.models.tokenizer import TokenizerConfig
 
 TOKENIZER = TokenizerConfig(samples=508, width=8, coarse_width=8, blocks=1, levels=2, codes=9, code_dim=8)
@@ -161,3 +162,18 @@ def test_a_draft_that_is_trusted_is_followed():
     rest = drafted - vectors[0][first]
     second = np.argmin(((rest[..., None, :] - vectors[1]) ** 2).sum(-1), -1)
     np.testing.assert_allclose(made, vectors[0][first] + vectors[1][second], atol=1e-5)
+
+
+def test_plans_and_benchmarks_sample_without_a_trained_tokenizer():
+    both = sampled(MODEL)
+    shapes = jax.eval_shape(both.init, jax.random.key(0))
+    frames = both.shapes["tokenizer/vq/vectors"], both.shapes["generator/code_vectors"]
+    assert len(shapes[0]) == len(both.param_names) and frames[0] == frames[1]
+    found = jax.eval_shape(compiled(both, GREEDY, False), *shapes, PROMPTS, NOTHING, keys(), None)
+    assert found[1].shape == (3, MODEL.frames, MODEL.levels)
+
+
+@pytest.mark.parametrize("wrong", [{"layers": 0}, {"width": -1}, {"beat_dropout": 1.0}])
+def test_sizes_that_cannot_be_are_named(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        DraftedConfig(**wrong)

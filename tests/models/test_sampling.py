@@ -214,8 +214,19 @@ def test_each_level_has_its_own_temperature():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"temperature": -0.1}, {"top_k": -1}, {"top_p": 0.0}, {"top_p": 2.0}, {"guidance": -1.0}]
+    "wrong",
+    [{"temperature": -0.1}, {"top_k": -1}, {"top_p": 0.0}, {"top_p": 2.0}, {"guidance": -1.0}]
+    + [{name: float("nan")} for name in ("temperature", "guidance", "trust", "noise")],
 )
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong)).replace("_", "-")):
+        SamplingPolicy(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"plan_temperature": -2.0}, {"usual_temperature": float("nan")}, {"level_temperature": (1.0, -1.0)}],
+)
+def test_wrong_factors_are_named(wrong):
+    with pytest.raises(ValueError, match="factors on the temperature must be 0 or more"):
         SamplingPolicy(**wrong)

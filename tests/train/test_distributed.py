@@ -30,6 +30,14 @@ def test_what_is_wrong_in_the_environment_is_named(environment, said):
         distributed.from_environment(environment)
 
 
+def test_one_of_several_processes_is_not_alone(monkeypatch):
+    with distributed.alone():
+        pass
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
+    with pytest.raises(ValueError, match="add --distributed"), distributed.alone():
+        pass
+
+
 def test_a_lone_machine_is_told_how_jobs_start(monkeypatch):
     for name in distributed.VARIABLES:
         monkeypatch.delenv(name, raising=False)

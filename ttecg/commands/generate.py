@@ -1,6 +1,5 @@
 """`ttecg generate`: clinical report text to 12-lead ECGs."""
 
-import contextlib
 import dataclasses
 import math
 import pathlib
@@ -172,7 +171,7 @@ class Generate:
             raise ValueError(f"--rr fixes the beats already; leave heart_rate out of {self.reports}")
         from ttecg.generate_sharded import Order, generate_sharded, manifest_lines
         from ttecg.runtime import devices_for_cores, keep_compiled_programs
-        from ttecg.train.distributed import is_main, joined
+        from ttecg.train.distributed import alone, is_main, joined
 
         devices_for_cores()
         keep_compiled_programs()
@@ -192,7 +191,7 @@ class Generate:
             form=self.format,
             picture=self._picture,
         )
-        with joined() if self.distributed else contextlib.nullcontext():
+        with joined() if self.distributed else alone():
             made = generate_sharded(order, self.out, batch=self.batch or 0, processes=self.processes)
             if is_main():
                 if not made:

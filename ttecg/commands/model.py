@@ -69,8 +69,19 @@ class Export:
         kinds = {"UNetTraining": self._unet, "TwoLeadTraining": self._two_lead}
         kinds |= {"NoiseDetectorTraining": self._noise_detector, "DecoderTraining": self._decoder}
         kinds |= dict.fromkeys(("ClassifierTraining", "ClipTraining", "Wav2VecTraining"), self._encoder)
+        if task != "GeneratorTraining":
+            self._refuse_settings_of_generators(task)
         kinds.get(task, self._generator)(common)
         print(f"bundle in {self.out}")
+
+    def _refuse_settings_of_generators(self, task: str) -> None:
+        from ttecg.models.sampling import SamplingPolicy
+
+        for name, usual in (vars(SamplingPolicy()) | {"recorder": None}).items():
+            if getattr(self, name) != usual:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is for generators; {self.workdirs[0]} holds a {task} run"
+                )
 
     def _generator(self, common: dict) -> None:
         from ttecg.bundle import export

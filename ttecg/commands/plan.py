@@ -43,6 +43,8 @@ class Plan:
         topology = parse(self.topology)
         if self.json is not None and not self.json.absolute().parent.is_dir():
             raise FileNotFoundError(f"--json {self.json}: there is no folder {self.json.parent}")
+        if self.json is not None and self.json.is_dir():
+            raise ValueError(f"--json {self.json} is a folder; give a file in it")
         request = {
             "config": str(self.config),
             "set": assignments(self.set),

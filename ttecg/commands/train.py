@@ -1,6 +1,5 @@
 """`ttecg train text-tokenizer|tokenizer|generator|...`: a trainer per stage, each with its own kind of config."""
 
-import contextlib
 import dataclasses
 import importlib
 import pathlib
@@ -40,7 +39,7 @@ class _Training:
         from ttecg.train import distributed
 
         keep_compiled_programs()
-        with distributed.joined() if self.distributed else contextlib.nullcontext():
+        with distributed.joined() if self.distributed else distributed.alone():
             module.run(config, self.workdir, self.resume)
             if distributed.is_main():
                 print(f"{self.task}: results in {self.workdir}")

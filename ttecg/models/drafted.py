@@ -18,7 +18,7 @@ from flax import nnx
 from ttecg.models import beat_basis, beat_plan, measures
 from ttecg.models.beat_flow import BeatFlow
 from ttecg.models.generator import _CodeHead, _phase_width, causal, cross_entropy
-from ttecg.models.layers import Buffer, RMSNorm, check_compute, compute_dtype
+from ttecg.models.layers import Buffer, RMSNorm, check_compute, check_sizes, compute_dtype
 from ttecg.models.transformer import BaseBlock, Linear, Trunk
 
 KINDS = 2
@@ -59,6 +59,7 @@ class DraftedConfig:
 
     def __post_init__(self):
         check_compute(self.compute)
+        check_sizes(self)
 
     @property
     def dtype(self):

@@ -13,6 +13,7 @@ from ttecg.models.functional import Functional
 from ttecg.models.generator import causal
 from ttecg.models.layout import lay_out_batch, window
 from ttecg.models.sampling import SamplingPolicy, _Guide, _noise, choose, level_factor
+from ttecg.models.tokenizer import TokenizerConfig
 
 _MEASURE, _KIND, _USUAL, _JITTER = 100, 101, 110, 102  # of the randomness
 
@@ -33,6 +34,15 @@ def with_tokenizer(config, params: dict, buffers: dict, tokenizer) -> tuple:
         for a, b in both
     ]
     return functional, *named
+
+
+def with_any_tokenizer(config) -> Functional:
+    """A generator's config and a tokenizer of the sizes that it tells, for plans and benchmarks."""
+    tokenizer = TokenizerConfig(
+        leads=config.leads, rate=round(8 / config.frame_seconds), samples=8 * config.frames + 4,
+        levels=config.levels, codes=config.codes, code_dim=config.code_dim,
+    )  # fmt: skip
+    return Functional(functools.partial(WithTokenizer, config, tokenizer))
 
 
 def sample_drafted(

@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from ttecg.models import beat_plan
-from ttecg.models.layers import Buffer, RMSNorm, check_compute, compute_dtype
+from ttecg.models.layers import Buffer, RMSNorm, check_compute, check_sizes, compute_dtype
 from ttecg.models.transformer import BaseBlock, Linear, Trunk
 
 FREE = 64  # width of the learned part of the code head
@@ -48,6 +48,7 @@ class GeneratorConfig:
 
     def __post_init__(self):
         check_compute(self.compute)
+        check_sizes(self)
         if self.kv_heads is not None and (self.kv_heads < 1 or self.heads % self.kv_heads):
             raise ValueError(f"kv_heads must divide heads={self.heads}, got {self.kv_heads}")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -88,6 +89,16 @@ def check_compute(name: str):
     """ValueError for what `compute_dtype` does not know. Asks no device, so configs come before devices."""
     if name not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"compute is 'auto', 'float32' or 'bfloat16', got {name!r}")
+
+
+def check_sizes(config):
+    """ValueError for a whole number of a config that is below 1, and for a dropout that is no probability."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+            raise ValueError(f"{field.name} must be at least 1, got {value}")
+        if "dropout" in field.name and not 0 <= value < 1:
+            raise ValueError(f"{field.name} must be at least 0 and below 1, got {value:g}")
 
 
 def compute_dtype(name: str):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ttecg.models.generator import causal, cross_entropy
-from ttecg.models.layers import check_compute, compute_dtype
+from ttecg.models.layers import check_compute, check_sizes, compute_dtype
 from ttecg.models.transformer import LayerNorm, Linear, PaperBlock, Trunk
 
 START = 103  # the spare condition id that stands last before the codes
@@ -40,6 +40,7 @@ class PaperGeneratorConfig:
     remat: bool = False
 
     def __post_init__(self):
+        check_sizes(self)
         if self.levels != 1:
             raise ValueError(
                 f"the paper's transformer writes one code per frame; levels must be 1, got {self.levels}"

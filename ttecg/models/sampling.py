@@ -5,11 +5,14 @@ Every sample has its own random key, so what it becomes does not depend on its n
 
 import dataclasses
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 
 from ttecg.models import beat_plan
+from ttecg.models.drafted import DraftedConfig
+from ttecg.models.functional import Functional
 from ttecg.models.generator import causal
 from ttecg.models.paper_generator import PaperGenerator
 
@@ -40,16 +43,24 @@ class SamplingPolicy:
     noise: float = 1.0
 
     def __post_init__(self):
-        if self.temperature < 0:
-            raise ValueError(f"temperature must not be negative, got {self.temperature:g}")
+        factors = (
+            self.plan_temperature,
+            *self.level_temperature,
+            self.measure_temperature,
+            self.usual_temperature,
+        )
+        for name, values in (("temperature", (self.temperature,)), ("factors on the temperature", factors)):
+            if not all(0 <= value < math.inf for value in values):
+                raise ValueError(f"{name} must be 0 or more, got {', '.join(f'{v:g}' for v in values)}")
+        for name in ("guidance", "trust"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} must be 0 or more (1 follows the model), got {getattr(self, name):g}"
+                )
         if self.top_k < 0:
             raise ValueError(f"top-k must not be negative (0 draws from all codes), got {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top-p must be above 0 and at most 1, got {self.top_p:g}")
-        if self.guidance < 0:
-            raise ValueError(f"guidance must not be negative (1 is none), got {self.guidance:g}")
-        if self.trust < 0:
-            raise ValueError(f"trust must not be negative (1 follows the model), got {self.trust:g}")
         if not 0 <= self.noise <= 10:
             raise ValueError(f"noise must be between 0 and 10 (1 is as recorded), got {self.noise:g}")
 
@@ -82,6 +93,15 @@ def keep_likely(logits_BxV, top_k: int, top_p: float):
         least = jnp.min(jnp.where(inside, ordered, jnp.inf), -1, keepdims=True)
         logits_BxV = jnp.where(logits_BxV < least, -1e30, logits_BxV)
     return logits_BxV
+
+
+def sampled(config) -> Functional:
+    """What `sample` takes, of a generator's config."""
+    if isinstance(config, DraftedConfig):
+        from ttecg.models.drafted_sampling import with_any_tokenizer
+
+        return with_any_tokenizer(config)
+    return Functional(config.create)
 
 
 def sample(model, prompt_BxP, unconditional_BxP, keys_B, policy: SamplingPolicy, plan_BxR=None, allowed=None):

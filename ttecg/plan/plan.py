@@ -21,6 +21,8 @@ from ttecg.train.objective import batch_shapes, objective_of, program
 
 def plan(config, topology: Topology, *, records: int, sample_batch: int, say=print) -> dict:
     """Plain data of all that the report prints; sizes in bytes per device. say(line) tells what is being done."""
+    if not hasattr(config, "run"):
+        raise ValueError(f"a {type(config).__name__} is not trained by steps of gradient descent")
     config = on(config, topology)
     mesh_for = functools.lru_cache(lambda data, model: mesh_of(topology, data, model))
 
@@ -54,7 +56,7 @@ def plan(config, topology: Topology, *, records: int, sample_batch: int, say=pri
     result |= {"records": records, "hours_per_epoch": records / speed / 3600 if speed else None}
     if "plan" in what.inputs:
         say(f"compiling the sampling step, {sample_batch} ECGs per device ...")
-        result["sample"] = _sampling(config, what, mesh, chip, sample_batch)
+        result["sample"] = _sampling(config, mesh, chip, sample_batch)
     return result
 
 
@@ -92,20 +94,20 @@ def _described(cost: Cost, useful: dict, chip, count: int, examples: int) -> dic
     }
 
 
-def _sampling(config, what, mesh, chip, each: int) -> dict:
+def _sampling(config, mesh, chip, each: int) -> dict:
     """The cost of drawing `each` ECGs per device, weights whole on every device, rows over all of them."""
-    from ttecg.models.sampling import SamplingPolicy, compiled
+    from ttecg.models.sampling import SamplingPolicy, compiled, sampled
 
-    rows = NamedSharding(mesh, P(("data", "model")))
+    functional, rows = sampled(config.model), NamedSharding(mesh, P(("data", "model")))
     whole = NamedSharding(mesh, P())
     count = each * mesh.size
     prompt = jax.ShapeDtypeStruct((count, config.prompt_length), np.int32, sharding=rows)
     keys = jax.ShapeDtypeStruct((count,), jax.eval_shape(lambda: jax.random.key(0)).dtype, sharding=rows)
     params, buffers = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole),
-        jax.eval_shape(what.functional.init, jax.random.key(0)),
+        jax.eval_shape(functional.init, jax.random.key(0)),
     )
-    function = compiled(what.functional, SamplingPolicy(), False)
+    function = compiled(functional, SamplingPolicy(), False)
     cost = measure(function, (params, buffers, prompt, prompt, keys, None), mesh)
     fits = not cost.refusal and cost.peak_memory <= chip.usable
     return {"fits": fits, **_described(cost, cost.flops, chip, mesh.size, count)}

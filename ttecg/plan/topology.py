@@ -127,8 +127,8 @@ def mesh_of(topology: Topology, data: int, model: int):
     import jax
     from jax.sharding import AxisType
 
-    data = data or topology.count // model
-    if not data or data * model > topology.count:
+    data = data or max(1, topology.count // model)
+    if data * model > topology.count:
         raise ValueError(
             f"a mesh of {data} x {model} (run.mesh_data x run.mesh_model) needs {data * model} devices; "
             f"{topology.name} has {topology.count}"

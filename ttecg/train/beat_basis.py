@@ -17,7 +17,7 @@ from ttecg.data.usual_beats import usual_beats
 from ttecg.models import beat_basis
 from ttecg.models.layout import window
 from ttecg.train import codes
-from ttecg.train.config import at_least, open_workdir, write_bytes
+from ttecg.train.config import at_least, check_workdir, open_workdir, write_bytes
 
 FILE = "beat_basis.safetensors"
 
@@ -43,7 +43,7 @@ def run(config: BeatBasisTraining, workdir, resume: bool = False):
     """Writes workdir/beat_basis.safetensors."""
     tokenizer = load_tokenizer(config.tokenizer).config
     sources, _ = batches.open_sources(config.sources, "train")
-    workdir = open_workdir(workdir, config, resume)
+    check_workdir(workdir, config, resume)
     parsed = [batches.Source.parse(s) for s in config.sources]
     beats, weights = [], []
     for about, source in zip(parsed, sources):
@@ -51,6 +51,7 @@ def run(config: BeatBasisTraining, workdir, resume: bool = False):
         beats.append(own)
         weights.append(np.full(len(own), about.weight / len(own)))
     basis = beat_basis.fit(np.concatenate(beats), np.concatenate(weights))
+    workdir = open_workdir(workdir, config, resume)
     write_bytes(workdir / FILE, save(vars(basis)))
     return workdir / FILE
 

@@ -132,7 +132,12 @@ def open_workdir(workdir, config, resume: bool) -> pathlib.Path:
     return workdir
 
 
-def _open_workdir(workdir, config, resume):
+def check_workdir(workdir, config, resume: bool):
+    """What `open_workdir` refuses, before anything is written."""
+    _open_workdir(pathlib.Path(workdir), config, resume, write=False)
+
+
+def _open_workdir(workdir, config, resume, write=True):
     file, now = workdir / "config.json", {"task": type(config).__name__, **to_dict(config)}
     if workdir.exists() and not workdir.is_dir():
         raise ValueError(f"{workdir} is a file; give another --workdir")
@@ -157,8 +162,9 @@ def _open_workdir(workdir, config, resume):
         raise ValueError(f"{workdir} holds no run to resume; leave --resume out to start one")
     elif workdir.is_dir() and any(workdir.iterdir()):
         raise ValueError(f"{workdir} is not empty and holds no run; give another --workdir")
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_text(file, json.dumps(now, indent=1))
+    if write:
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(now, indent=1))
 
 
 def _written(file: pathlib.Path) -> dict:

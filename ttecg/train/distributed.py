@@ -82,6 +82,17 @@ def start():
         ) from None
 
 
+@contextlib.contextmanager
+def alone():
+    """Where --distributed was not given: ValueError in one of several processes of a job."""
+    count = os.environ.get(VARIABLES[1], "")
+    if count.isdecimal() and int(count) > 1:
+        raise ValueError(
+            f"this is one of {VARIABLES[1]}={count} processes, which would each do all of the work: add --distributed"
+        )
+    yield
+
+
 def from_environment(environment) -> dict:
     """What the three variables say, for jax.distributed.initialize; nothing where none is set. ValueError names the
     one that is missing or no number."""

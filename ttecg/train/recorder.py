@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ttecg.bundle import RECORDER, load_tokenizer
 from ttecg.data import batches, recorder
 from ttecg.ecg import ECG, INDEPENDENT
-from ttecg.train.config import open_workdir, write_bytes
+from ttecg.train.config import check_workdir, open_workdir, write_bytes
 from ttecg.train.tokenizer import prepare_signal
 
 _MINIMUM_RATE = 500.0  # what is above the band is not known of slower recordings
@@ -42,13 +42,14 @@ def run(config: RecorderTraining, workdir, resume: bool = False):
             raise ValueError(
                 f"{name}: recorded at {source[0].rate:g} per second; a recorder needs 500 or more"
             )
-    workdir = open_workdir(workdir, config, resume)
+    check_workdir(workdir, config, resume)
     found = recorder.fit(
         _pair(s[i], tokenizer) for s in sources for i in tqdm(range(min(len(s), config.records)))
     )
     arrays = {
         k: np.ascontiguousarray(v, np.float32) for k, v in vars(found).items()
     }  # as safetensors wants it
+    workdir = open_workdir(workdir, config, resume)
     write_bytes(workdir / RECORDER, save(arrays))
     return workdir / RECORDER
 
