@@ -11,5 +11,7 @@ from ttecg.train.loop import RunConfig
 
 config = GeneratorTraining(
     model=DraftedConfig(),
-    run=RunConfig(steps=4000, batch=32, eval_every=250, checkpoint_every=100),
+    partial=0.4,
+    every=5,
+    run=RunConfig(steps=3000, batch=64, eval_every=250, checkpoint_every=100),
 )

@@ -144,3 +144,11 @@ def test_a_damaged_model_is_named(tmp_path, model):
         assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="absent.model"):
         PromptEncoder.load(tmp_path / "absent.model")
+
+
+def test_some_phrases_are_left_out_but_never_all():
+    rng, whole = np.random.default_rng(0), Prompt("a. b. c", age=60)
+    told = [whole.drop(rng, 0, 0, 0.5).report for _ in range(2000)]
+    assert set(told) == {"a", "b", "c", "a. b", "a. c", "b. c", "a. b. c"}
+    assert 0.5 < told.count("a. b. c") / len(told) < 0.65
+    assert Prompt("").drop(rng, 0, 0, 1.0).report == ""

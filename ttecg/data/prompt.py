@@ -61,11 +61,17 @@ class Prompt:
         """The numbers that are asked for, by name."""
         return {name: getattr(self, name) for name in NUMBERS if getattr(self, name) is not None}
 
-    def drop(self, rng: np.random.Generator, text: float, condition: float) -> "Prompt":
-        """Left out at random: the text with probability `text`; age, sex and heart rate each with `condition`."""
+    def drop(self, rng: np.random.Generator, text: float, condition: float, partial: float = 0.0) -> "Prompt":
+        """Left out at random: the text with probability `text`; age, sex and heart rate each with `condition`; with
+        `partial`, each phrase of the text with one half, but not all."""
         gone = {name: None for name in ("age", "sex", "heart_rate") if rng.random() < condition}
         if rng.random() < text:
             gone["report"] = ""
+        elif partial and rng.random() < partial:
+            parts = self.report.split(". ")
+            kept = rng.random(len(parts)) < 0.5
+            kept[rng.integers(len(parts))] = True
+            gone["report"] = ". ".join(part for part, stays in zip(parts, kept) if stays)
         return dataclasses.replace(self, **gone)
 
 

@@ -69,6 +69,8 @@ class GeneratorTraining:
     variants: int = 8
     # rare findings are drawn more often: exponent on their frequency, 0 for not at all
     balance: float = 0.5
+    # probability that only some of a report's phrases are told: who asks names less than a report does
+    partial: float = 0.0
     # probabilities: the text is left out; each of age, sex and heart rate is; labels' text stands for the report's
     drop_text: float = 0.1
     drop_condition: float = 0.3
@@ -203,7 +205,7 @@ def _row_maker(config, encoder, examples, mixture):
             index,
             examples[source]
             .prompt(index, rng.random() < config.statements, rng.random() < config.plain)
-            .drop(rng, config.drop_text, config.drop_condition),
+            .drop(rng, config.drop_text, config.drop_condition, config.partial),
             rng.random(),
         )
 
