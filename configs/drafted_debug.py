@@ -12,7 +12,16 @@ from ttecg.train.state import OptimizerConfig
 
 config = GeneratorTraining(
     model=DraftedConfig(
-        layers=1, width=32, heads=2, head_dim=16, frame_layers=1, frame_width=32, frame_heads=2, levels=2
+        layers=1,
+        width=32,
+        heads=2,
+        head_dim=16,
+        frame_layers=1,
+        frame_width=32,
+        frame_heads=2,
+        beat_layers=1,
+        beat_width=32,
+        levels=2,
     ),
     tokenizer="runs/tokenizer-debug",
     text="runs/text",

@@ -48,9 +48,9 @@ class GeneratorConfig:
 
     def __post_init__(self):
         check_compute(self.compute)
-        check_sizes(self)
         if self.kv_heads is not None and (self.kv_heads < 1 or self.heads % self.kv_heads):
             raise ValueError(f"kv_heads must divide heads={self.heads}, got {self.kv_heads}")
+        check_sizes(self)
 
     @property
     def dtype(self):
