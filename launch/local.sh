@@ -93,17 +93,12 @@ end_others() { # which have two seconds to say what they have to say
   wait 2>/dev/null || true
 }
 
-resumed() { # --resume, where the work directory holds a run and the command does not say so itself
-  local folder
-  folder=$(workdir_of "$@")
-  if [[ " $* " != *" --resume "* && -f $folder/config.json ]]; then echo --resume; fi
-}
-
 trap 'asked=1; send TERM' TERM INT
 for ((attempt = 0; ; attempt++)); do
+  folder=$(workdir_of "$@")
+  if [[ " $* " != *" --resume "* && -f $folder/config.json ]]; then set -- "$@" --resume; fi
   status=0
-  mapfile -t more < <(resumed "$@")
-  start "$@" "${more[@]}"
+  start "$@"
   watch || status=$?
   end_others
   if ((status == 0 || status == 2 || attempt == restarts)) || [[ -n $asked ]]; then exit "$status"; fi
