@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterable
 
 from ttecg.data.files import write_ecg
-from ttecg.data.numbers import NUMBERS
+from ttecg.data.numbers import NUMBERS, asked
 from ttecg.ecg import ECG, LEADS
 
 RATE = 500.0
@@ -57,16 +57,13 @@ class Origin:
 
     def comments(self) -> list[str]:
         """Lines for the head of the WFDB record."""
-        numbers = {name: getattr(self, name) for name in NUMBERS}
-        asked = ", ".join(
-            f"{n} {value:g} {NUMBERS[n][2]}" for n, value in numbers.items() if value is not None
-        )
+        numbers = ", ".join(f"{name} {value:g} {NUMBERS[name][2]}" for name, value in asked(self).items())
         beats = f"RR intervals asked for, s: {' '.join(f'{s:.3f}' for s in self.rr)}" if self.rr else ""
         chosen = ", ".join(f"{name} {value:g}" for name, value in self.sampling.items() if value is not None)
         return [
             WARNING,
             f"Prompt: {self.prompt}",
-            *filter(None, (asked and f"Asked for: {asked}", beats)),
+            *filter(None, (numbers and f"Asked for: {numbers}", beats)),
             f"Model: {self.model}, hash {self.model_hash}, ttecg {self.ttecg}",
             f"Seed: {self.seed}, index {self.index}" + (f", {chosen}" if chosen else ""),
         ]

@@ -8,7 +8,7 @@ import math
 import pathlib
 import re
 
-from ttecg.data.numbers import NUMBERS
+from ttecg.data.numbers import NUMBERS, asked
 
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 COLUMNS = ("report", "age", "sex", *NUMBERS, "name")
@@ -36,7 +36,7 @@ class Request:
     @property
     def numbers(self) -> dict[str, float]:
         """The numbers that are asked for."""
-        return {name: getattr(self, name) for name in NUMBERS if getattr(self, name) is not None}
+        return asked(self)
 
     @property
     def prompt(self):

@@ -1,5 +1,6 @@
-"""What an ECG may be asked for by number, beside its report: {name: (lowest, highest, unit)}."""
+"""What an ECG may be asked for by number, beside its report."""
 
+# {name: (lowest, highest, unit)}
 NUMBERS = {
     "heart_rate": (20.0, 250.0, "per minute"),
     "pr_ms": (80.0, 400.0, "ms"),
@@ -7,6 +8,11 @@ NUMBERS = {
     "qt_ms": (240.0, 640.0, "ms"),
     "axis_deg": (-180.0, 180.0, "degrees"),
 }
-SHAPE = frozenset(NUMBERS) - {
-    "heart_rate"
-}  # of the usual beat: only drafting generators can be asked for them
+# of the usual beat: only drafting generators can be asked for them
+SHAPE = frozenset(NUMBERS) - {"heart_rate"}
+
+
+def asked(request) -> dict[str, float]:
+    """The numbers that a prompt or a request, which has them as attributes, does not leave open (None)."""
+    values = {name: getattr(request, name) for name in NUMBERS}
+    return {name: value for name, value in values.items() if value is not None}

@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 import sentencepiece as spm
 
-from ttecg.data.numbers import NUMBERS
+from ttecg.data.numbers import NUMBERS, asked
 from ttecg.data.reports import canonical
 from ttecg.ecg import SEXES
 
@@ -59,7 +59,7 @@ class Prompt:
     @property
     def numbers(self) -> dict[str, float]:
         """The numbers that are asked for, by name."""
-        return {name: getattr(self, name) for name in NUMBERS if getattr(self, name) is not None}
+        return asked(self)
 
     def drop(self, rng: np.random.Generator, text: float, condition: float, partial: float = 0.0) -> "Prompt":
         """Left out at random: the text with probability `text`; age, sex and heart rate each with `condition`; with
