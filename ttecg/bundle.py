@@ -210,8 +210,8 @@ def export(
 ):
     """Writes a bundle from the work directory of a generator (with its tokenizer), complete or absent.
 
-    The averaged parameters are stored, as `dtype`; the tokenizer's codebooks stay float32. card: path of the model card's text.
-    recorder: folder of a `ttecg train recorder` run.
+    The averaged parameters are stored, as `dtype`; the tokenizer's codebooks stay float32. card: path of the model
+    card's text. recorder: folder of a `ttecg train recorder` run.
     """
     workdir, out = pathlib.Path(workdir), pathlib.Path(out)
     training = workdir_config(workdir, "GeneratorTraining")

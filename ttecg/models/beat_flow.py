@@ -1,7 +1,8 @@
 """Usual beats out of noise, by flow matching (Lipman et al. 2023): a network that tells every point on the straight way
 from noise to the coordinates of a beat which way to go, given what is asked for.
 
-All components come at once, since QRS is as wide as it was asked to be only if they agree. Axes: B batch, C component, D width of what is asked for.
+All components come at once, since QRS is as wide as it was asked to be only if they agree. Axes: B batch, C component,
+D width of what is asked for.
 """
 
 import jax
