@@ -1,5 +1,6 @@
 """The drafting generator: what it writes is what teacher forcing finds likeliest, and what is asked for is kept."""
 
+import dataclasses
 import functools
 
 import jax
@@ -11,7 +12,8 @@ from ttecg.data.definitions import allowed_bins
 from ttecg.data.prompt import Prompt
 from ttecg.models import beat_basis, beat_plan, measures
 from ttecg.models.drafted import DraftedConfig
-from ttecg.models.drafted_sampling import KINDS, WithTokenizer, _Story
+from ttecg.models.drafted_choice import story_faults
+from ttecg.models.drafted_sampling import KINDS, WithTokenizer, _Story, draw_story, usual_beats
 from ttecg.models.functional import Functional
 from ttecg.models.sampling import SamplingPolicy, compiled, sampled
 from ttecg.models.tokenizer import TokenizerConfig
@@ -82,15 +84,32 @@ def generator():
     return ALONE.merge(*jax.device_put((params, buffers)))
 
 
-def test_usual_beats_follow_the_velocity_and_other_kinds_are_told_the_first():
-    policy, bins = SamplingPolicy(guidance=2.0), np.ones((3, len(measures.MEASURES)), np.int32)
-    usual = np.asarray(_Story(generator(), PROMPTS, NOTHING, keys(), policy).usual(bins))
-    assert usual.shape == (3, KINDS, beat_basis.COMPONENTS)
-    again = np.asarray(_Story(generator(), PROMPTS[:1], NOTHING[:1], keys(1), policy).usual(bins[:1]))
-    np.testing.assert_allclose(again[0], usual[0], rtol=1e-3, atol=1e-3)
-    asked, zeros = generator().asked(PROMPTS, bins), np.zeros((3, beat_basis.COMPONENTS), np.float32)
-    told, untold = (generator().velocity(zeros, 0.5, asked, 1, first) for first in (usual[:, 0], zeros))
+def test_usual_beats_do_not_depend_on_neighbours_and_other_kinds_are_told_the_first():
+    policy, bins = SamplingPolicy(guidance=2.0, draws=3), np.ones((3, len(measures.MEASURES)), np.int32)
+
+    def drawn(rows):
+        told = PROMPTS[:rows], NOTHING[:rows], keys(rows), policy, bins[:rows], FREE[:rows], 250.0
+        return np.asarray(usual_beats(generator(), *told))
+
+    usual = drawn(3)
+    assert usual.shape == (3, KINDS, MODEL.usual_samples, MODEL.leads)
+    np.testing.assert_allclose(drawn(1)[0], usual[0], rtol=1e-2, atol=1e-3)
+    zeros = np.zeros((3, beat_basis.COMPONENTS), np.float32)
+    asked, first = generator().asked(PROMPTS, bins), np.ones_like(zeros)
+    told, untold = (generator().velocity(zeros, 0.5, asked, 1, x) for x in (first, zeros))
     assert not np.allclose(told, untold)
+
+
+def test_of_several_stories_the_one_that_keeps_to_its_numbers_stays():
+    policy = SamplingPolicy(temperature=1.5)
+
+    @functools.partial(jax.jit, static_argnums=2)
+    def faults(params, buffers, draws):
+        told = PROMPTS, NOTHING, keys(), dataclasses.replace(policy, draws=draws), FREE
+        return story_faults(*draw_story(BOTH.merge(params, buffers).generator, *told))
+
+    one, many = (np.asarray(faults(*arrays(), draws)) for draws in (1, 8))
+    assert many.mean() < one.mean()
 
 
 def test_frames_are_those_of_teacher_forcing():

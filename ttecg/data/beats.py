@@ -21,7 +21,8 @@ SHORTEST_RR = 0.2  # seconds; 300 beats a minute
 FINE = 500.0  # the median beat is measured here
 _MIN_SECONDS = 1.0
 _MIN_P_MV = 0.04  # a P or T wave lower than this over all leads is not seen
-_STILL = 0.06  # share of the greatest speed under which QRS has not begun or is over
+STILL = 0.06  # share of the greatest speed under which QRS has not begun or is over
+LEAST_SPEED = 0.4  # mV/s over all leads; slower than this nothing is QRS
 _BEFORE, _AFTER = 0.40, 0.70  # seconds of the median beat on either side of R
 _MIN_QRS_MV = 0.02  # a record whose QRS band never exceeds this has no beats to speak of
 
@@ -286,7 +287,7 @@ def qrs_bounds(median_WL: np.ndarray, centre: int) -> tuple[int, int]:
     speed_W = _speed(median_WL, 0.006)
     near = slice(centre - round(0.08 * FINE), centre + round(0.08 * FINE))
     top = near.start + int(speed_W[near].argmax())
-    limit = max(_STILL * speed_W[top], 0.4)
+    limit = max(STILL * speed_W[top], LEAST_SPEED)
     return _still(speed_W, top, -1, 0.13, limit), _still(speed_W, top, 1, 0.16, limit)
 
 

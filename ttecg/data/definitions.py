@@ -34,28 +34,34 @@ class Between:
 
 _NONE = Between(absent=True)
 _REGULAR = Between(high=0.1)
-_FIBRILLATION = {"rr_cv": Between(low=0.12), "pr_ms": _NONE}
-_WIDE = Between(low=126)
-_SINUS_PR = Between(low=120, high=210)
+_FIBRILLATION = {"rr_cv": Between(low=0.14), "pr_ms": _NONE, "p_ii_mv": _NONE}
+_WIDE = Between(low=129)
+_EARLY_WIDE = {"other_early": Between(high=0.78), "other_qrs_ms": Between(low=130)}
+_SINUS = {"pr_ms": Between(low=130, high=200), "p_ii_mv": Between(low=0.02)}
 _INFERIOR_Q, _ANTERIOR_Q = {"q_inferior": Between(low=2)}, {"q_anterior": Between(low=2)}
+_UP, _DOWN = Between(low=10), Between(high=-10)
 
 # phrase -> measure -> range; of two ranges that exclude each other the phrase that stands first here wins
 DEFINITIONS: dict[str, dict[str, Between]] = {
-    # rhythm: Surawicz and Knilans; ESC guideline on atrial fibrillation, 2020
-    "sinus bradycardia": {"heart_rate": Between(high=58)},
-    "sinus tachycardia": {"heart_rate": Between(low=102)},
+    # rhythm: Surawicz and Knilans; ESC guidelines on atrial fibrillation, 2020, and supraventricular tachycardia, 2019
+    "sinus bradycardia": {"heart_rate": Between(high=58), **_SINUS},
+    "sinus tachycardia": {"heart_rate": Between(low=102), "rr_cv": _REGULAR},
     "atrial fibrillation": _FIBRILLATION,
     "atrial fibrillation with rapid ventricular response": {"heart_rate": Between(low=100), **_FIBRILLATION},
     "atrial fibrillation with slow ventricular response": {"heart_rate": Between(high=60), **_FIBRILLATION},
-    "atrial flutter": {"pr_ms": _NONE},
-    "ventricular premature beats": {"other_beats": Between(low=1)},
-    "ventricular bigeminy": {"other_beats": Between(low=3)},
-    "ventricular trigeminy": {"other_beats": Between(low=2)},
+    "atrial flutter": {"flutter": Between(low=0.5), "rr_cv": _REGULAR},
+    "ventricular premature beats": {"other_beats": Between(low=1), **_EARLY_WIDE},
+    "ventricular bigeminy": {"other_beats": Between(low=3), **_EARLY_WIDE},
+    "ventricular trigeminy": {"other_beats": Between(low=2), **_EARLY_WIDE},
     # conduction: AHA/ACCF/HRS recommendations, part III, 2009
-    "ventricular paced rhythm": {"qrs_ms": Between(low=150), "axis_deg": Between(low=-180, high=-50)},
-    "first-degree av block": {"pr_ms": Between(low=215)},
-    "left bundle branch block": {"qrs_ms": _WIDE},
-    "right bundle branch block": {"qrs_ms": _WIDE, "r_v1_mv": Between(low=0.2)},
+    "ventricular paced rhythm": {"qrs_ms": Between(low=156), "axis_deg": Between(low=-170, high=-58)},
+    "first-degree av block": {"pr_ms": Between(low=222)},
+    "left bundle branch block": {"qrs_ms": _WIDE, "area_v1": _DOWN, "area_i": _UP, "area_left": _UP},
+    "right bundle branch block": {
+        "qrs_ms": _WIDE,
+        "late_v1_mv": Between(low=0.08),
+        "late_left_mv": Between(high=-0.05),
+    },
     "incomplete left bundle branch block": {"qrs_ms": Between(low=108, high=122)},
     "incomplete right bundle branch block": {"qrs_ms": Between(low=96, high=122)},
     "left anterior fascicular block": {"axis_deg": Between(low=-90, high=-40)},
@@ -63,7 +69,7 @@ DEFINITIONS: dict[str, dict[str, Between]] = {
     # axis and voltage: Sokolow and Lyon, 1949
     "left axis deviation": {"axis_deg": Between(low=-90, high=-30)},
     "right axis deviation": {"axis_deg": Between(low=90, high=180)},
-    "left ventricular hypertrophy": {"sokolow_mv": Between(low=3.6)},
+    "left ventricular hypertrophy": {"sokolow_mv": Between(low=4)},
     # infarction: Fourth Universal Definition of Myocardial Infarction, 2018
     "inferior myocardial infarction": _INFERIOR_Q,
     "inferolateral myocardial infarction": _INFERIOR_Q,
@@ -78,13 +84,15 @@ DEFINITIONS: dict[str, dict[str, Between]] = {
         "heart_rate": Between(low=60, high=100),
         "rr_cv": _REGULAR,
         "other_beats": _NONE,
-        "pr_ms": _SINUS_PR,
-        "qrs_ms": Between(high=110),
+        "other_early": _NONE,
+        "other_qrs_ms": _NONE,
+        "qrs_ms": Between(high=105),
         "axis_deg": Between(low=-30, high=100),
         "q_inferior": Between(high=1),
         "q_anterior": Between(high=1),
+        **_SINUS,
     },
-    "sinus rhythm": {"heart_rate": Between(low=60, high=100), "rr_cv": _REGULAR, "pr_ms": _SINUS_PR},
+    "sinus rhythm": {"heart_rate": Between(low=62, high=98), "rr_cv": _REGULAR, **_SINUS},
 }
 _IRREGULAR = {
     "atrial premature beats",

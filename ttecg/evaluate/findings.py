@@ -43,7 +43,7 @@ def fibrillation(s: Signs) -> bool:
 
 
 def flutter(s: Signs) -> bool:
-    """One regular atrial rate of 220-350/min (ESC guideline on supraventricular tachycardia, 2019); `findings_flutter`
+    """One regular atrial rate of 220-350/min (ESC guideline on supraventricular tachycardia, 2019); `data.flutter`
     says how it is seen. The limits lie between recorded flutter and recorded sinus tachycardia, fibrillation and sinus
     rhythm."""
     return s.flutter.locked >= 0.40 or s.flutter.rest >= 0.18 or s.flutter.pauses >= 0.70

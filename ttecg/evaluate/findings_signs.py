@@ -6,9 +6,9 @@ import numpy as np
 
 from ttecg.data.beats import FINE, intervals, median_beat, r_peaks
 from ttecg.data.beats_waves import Waves, waves
+from ttecg.data.flutter import Shares, flutter_shares
 from ttecg.ecg import ECG, LEADS
 from ttecg.evaluate.findings_ectopy import alike, premature_wide_beats
-from ttecg.evaluate.findings_flutter import Shares, flutter_shares
 
 _RATE = 500.0  # XQRS misses beats at 100 samples per second
 _BAND = (0.5, 40.0)  # Hz

@@ -34,7 +34,7 @@ class DraftedConfig:
     heads: int = 4
     head_dim: int = 64
     beat_layers: int = 3
-    beat_width: int = 384
+    beat_width: int = 368
     beat_dropout: float = 0.15
     frame_layers: int = 4
     frame_width: int = 192
@@ -178,10 +178,10 @@ class Drafted(nnx.Module):
         rows = len(x_BxC)
         return self.flow(x_BxC, jnp.full(rows, moment), asked_Bx2D, jnp.full(rows, kind), first_BxC)
 
-    def usual_beats(self, coordinates_BxC):
-        """(B, W, L) mV."""
-        values = beat_basis.to_values(coordinates_BxC, jnp.sinh)
-        return self.basis_mean[...] + jnp.einsum("bc,cwl->bwl", values, self.basis_axes[...])
+    def usual_beats(self, coordinates_KxC):
+        """(K, W, L) mV, the commonest in the form of `models.beat_form`."""
+        values = beat_basis.to_values(coordinates_KxC, jnp.sinh)
+        return self.basis_mean[...] + jnp.einsum("kc,cwl->kwl", values, self.basis_axes[...])
 
     # --- frames ---------------------------------------------------------------------------------------------------
 

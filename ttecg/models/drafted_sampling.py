@@ -1,12 +1,13 @@
 """Drawing from a drafting generator: measures, beat plan, usual beats, draft, codes. Every sample has its own key."""
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ttecg.models import beat_basis, beat_plan, measures
+from ttecg.models import beat_basis, beat_form, beat_plan, drafted_choice, measures
 from ttecg.models.beat_flow import travel
 from ttecg.models.drafted import KINDS
 from ttecg.models.functional import Functional
@@ -15,7 +16,7 @@ from ttecg.models.layout import lay_out_batch, window
 from ttecg.models.sampling import SamplingPolicy, _Guide, _noise, choose, level_factor
 from ttecg.models.tokenizer import TokenizerConfig
 
-_MEASURE, _KIND, _USUAL, _JITTER = 100, 101, 110, 102  # of the randomness
+_MEASURE, _KIND, _USUAL, _JITTER, _STORY = 100, 101, 110, 102, 103  # of the randomness
 
 
 class WithTokenizer(nnx.Module):
@@ -50,23 +51,88 @@ def sample_drafted(
 ):
     """(plan (B, R), codes (B, N, Q)). allowed (B, M, BINS): the bins that measures may have; None leaves them free. A
     given plan is kept, of beats of one kind."""
-    story = _Story(both.generator, prompt, unconditional, keys, policy)
     free = jnp.broadcast_to(measures.allowed(), (len(prompt), *measures.allowed().shape))
-    bins = story.measures(free if allowed is None else allowed)
-    plan, kinds = story.plan(bins, plan)
-    usual = story.usual(bins)
-    jitter = jax.vmap(lambda k: jax.random.uniform(jax.random.fold_in(k, _JITTER), plan.shape[1:]))(keys)
-    peaks = jnp.maximum(beat_plan.times(plan) + (jitter - 0.5) * beat_plan.BIN, 0)
-    draft = _draft(both, usual, peaks, kinds)
-    gist = both.generator.gist(prompt, bins)
-    return plan, _frames(both.generator, draft, peaks, kinds, gist, keys, policy)
+    allowed = free if allowed is None else allowed
+    story = draw_story(both.generator, prompt, unconditional, keys, policy, allowed, plan)
+    rate = both.tokenizer.config.rate
+    beats = usual_beats(both.generator, prompt, unconditional, keys, policy, story.bins, allowed, rate)
+    jitter = jax.vmap(lambda k: jax.random.uniform(jax.random.fold_in(k, _JITTER), story.plan.shape[1:]))(
+        keys
+    )
+    peaks = jnp.maximum(beat_plan.times(story.plan) + (jitter - 0.5) * beat_plan.BIN, 0)
+    draft = _draft(both, beats, peaks, story.kinds)
+    gist = both.generator.gist(prompt, story.bins)
+    return story.plan, _frames(both.generator, draft, peaks, story.kinds, gist, keys, policy)
 
 
-def _draft(both: WithTokenizer, usual_BxKxC, peaks, kinds):
+class Story(NamedTuple):
+    """bins (B, M), plan tokens and kinds of beats (B, R)."""
+
+    bins: jax.Array
+    plan: jax.Array
+    kinds: jax.Array
+
+
+def draw_story(model, prompt, unconditional, keys, policy: SamplingPolicy, allowed, plan=None) -> Story:
+    """Of `policy.draws` stories of each row the one whose plan is nearest to its numbers; allowed (B, M, BINS)."""
+    batch = len(prompt)
+
+    def many(x):
+        return x if x is None else jnp.repeat(x, policy.draws, 0)
+
+    each = jax.vmap(jax.random.fold_in)(many(keys), jnp.tile(jnp.arange(policy.draws), batch) + _STORY)
+    story = _Story(model, many(prompt), many(unconditional), each, policy)
+    bins = story.measures(many(allowed))
+    drawn = Story(bins, *story.plan(bins, many(plan)))
+    return _best(drawn, drafted_choice.story_faults(*drawn), batch)
+
+
+def usual_beats(model, prompt, unconditional, keys, policy: SamplingPolicy, bins, allowed, rate: float):
+    """(B, K, W, L) mV: of `policy.draws` usual beats of each kind the one that shows best what was asked."""
+    before = window(rate)[0]
+    guide, draws = _Guide(policy), policy.draws
+    asked = guide.double(
+        model.asked(prompt, bins), None if policy.guidance == 1 else model.asked(unconditional, bins)
+    )
+    factor = policy.temperature * policy.usual_temperature
+
+    def many(x):
+        return jnp.repeat(x, draws, 0)
+
+    def draw(kind, first, faults):
+        each = jax.vmap(jax.random.fold_in, (0, None))(keys, _USUAL + kind)
+        noise = jax.vmap(lambda k: jax.random.normal(k, (draws, beat_basis.COMPONENTS)))(each)
+        told, before_it = many(asked), guide.double(many(first))
+
+        def velocity(x, moment):
+            return guide.mix(model.velocity(guide.double(x), moment, told, kind, before_it))
+
+        coordinates = travel(velocity, factor * noise.reshape(-1, beat_basis.COMPONENTS))
+        beats = model.usual_beats(coordinates)
+        return _best((coordinates, beats), faults(beats), len(prompt))
+
+    def main_faults(beats):
+        return drafted_choice.beat_faults(beats, many(bins), many(allowed), before, rate)
+
+    def other_faults(beats):
+        return drafted_choice.other_faults(beats, many(main), many(bins), before, rate)
+
+    first, main = draw(0, jnp.zeros((len(prompt), beat_basis.COMPONENTS)), main_faults)
+    _, other = draw(1, first, other_faults)
+    unformed = functools.partial(beat_form.apply, beat_form.from_form, before=before, rate=rate)
+    return jax.vmap(lambda beats, told: unformed(beats, told))(jnp.stack([main, other], 1), bins)
+
+
+def _best(drawn, faults, batch: int):
+    """Of the draws of each row the one with the fewest faults."""
+    best = faults.reshape(batch, -1).argmin(1) + jnp.arange(batch) * (len(faults) // batch)
+    return jax.tree.map(lambda x: x[best], drawn)
+
+
+def _draft(both: WithTokenizer, beats_BxKxWxL, peaks, kinds):
     """(B, N, Q) codes of the usual beats laid out over the plan."""
     c = both.tokenizer.config
-    beats = jax.vmap(both.generator.usual_beats)(usual_BxKxC)
-    ecgs = lay_out_batch(beats, peaks, kinds, c.samples, c.rate, window(c.rate)[0])
+    ecgs = lay_out_batch(beats_BxKxWxL, peaks, kinds, c.samples, c.rate, window(c.rate)[0])
     return jax.lax.map(lambda x: both.tokenizer.codes(x[None])[0], ecgs)
 
 
@@ -142,22 +208,6 @@ class _Story:
         inputs = (jnp.arange(slots), noise, kind_noise, asked)
         (self.cache, self.seen, *_), (plan, kinds) = jax.lax.scan(step, start, inputs)
         return plan.T, kinds.T
-
-    def usual(self, bins_BxM):
-        """(B, K, C) coordinates of the usual beat of each kind, the commonest first."""
-        asked = self.model.asked(self.prompt, self.guide.double(bins_BxM))
-        factor = self.policy.temperature * self.policy.usual_temperature
-        drawn: list[jax.Array] = []
-        for kind in range(KINDS):
-            keys = jax.vmap(jax.random.fold_in, (0, None))(self.keys, _USUAL + kind)
-            noise = jax.vmap(lambda k: jax.random.normal(k, (beat_basis.COMPONENTS,)))(keys)
-            first = self.guide.double(drawn[0] if drawn else jnp.zeros_like(noise))
-            velocity = functools.partial(self._velocity, asked, kind, first)
-            drawn.append(travel(velocity, factor * noise))
-        return jnp.stack(drawn, 1)
-
-    def _velocity(self, asked, kind, first, x, moment):
-        return self.guide.mix(self.model.velocity(self.guide.double(x), moment, asked, kind, first))
 
 
 def _frames(model, draft, peaks, kinds, gist, keys, policy):

@@ -37,6 +37,9 @@ class SamplingPolicy:
     # of a drafting generator: factors for its measures and its usual beats
     measure_temperature: float = 1.0
     usual_temperature: float = 1.0
+    # of a drafting generator: how many beat plans and usual beats are drawn, of which those stay that show best
+    # what was asked for
+    draws: int = 8
     # of a drafting generator: how closely codes keep to their draft; 1 follows the model, more varies beats less
     trust: float = 1.0
     # how much of what a recorder adds to the heart's signal, where the bundle knows it; 0 for none
@@ -57,6 +60,8 @@ class SamplingPolicy:
                 raise ValueError(
                     f"{name} must be 0 or more (1 follows the model), got {getattr(self, name):g}"
                 )
+        if self.draws < 1:
+            raise ValueError(f"draws must be at least 1, got {self.draws}")
         if self.top_k < 0:
             raise ValueError(f"top-k must not be negative (0 draws from all codes), got {self.top_k}")
         if not 0 < self.top_p <= 1:

@@ -13,13 +13,12 @@ from tqdm import tqdm
 
 from ttecg.bundle import load_tokenizer
 from ttecg.data import batches
-from ttecg.data.usual_beats import usual_beats
 from ttecg.models import beat_basis
-from ttecg.models.layout import window
-from ttecg.train import codes
+from ttecg.train import codes, usual
 from ttecg.train.config import at_least, check_workdir, open_workdir, write_bytes
 
 FILE = "beat_basis.safetensors"
+_CHUNK = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,17 +56,20 @@ def run(config: BeatBasisTraining, workdir, resume: bool = False):
 
 
 def _beats(source, simulated: bool, tokenizer, config) -> np.ndarray:
-    """(N, W, L) usual beats of every kind, of all variants of a source's ECGs."""
-    before, length = window(tokenizer.rate)
-    found = []
+    """(N, W, L) usual beats of every kind, of all variants of a source's ECGs, in the form that all have."""
+    found, waiting = [], []
+    count = 1 if simulated else config.variants
     for number in tqdm(
         range(min(len(source), config.records)), desc="usual beats", unit="ECG", mininterval=1
     ):
-        count = 1 if simulated else config.variants
-        for signal, peaks in codes.variants_of(source[number], tokenizer, count, (config.seed, number)):
-            usual, _ = usual_beats(signal, peaks, tokenizer.rate, before, length)
-            found += [beat for beat in usual if beat.any()]
-    return np.stack(found)
+        waiting += codes.variants_of(source[number], tokenizer, count, (config.seed, number))
+        if len(waiting) >= _CHUNK:
+            found.append(usual.of(waiting, tokenizer.rate).beats)
+            waiting = []
+    if waiting:
+        found.append(usual.of(waiting, tokenizer.rate).beats)
+    beats = np.concatenate(found).reshape(-1, *found[0].shape[2:])
+    return beats[beats.any((1, 2))]
 
 
 def load(path) -> beat_basis.BeatBasis:

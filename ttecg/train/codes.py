@@ -22,14 +22,11 @@ from ttecg.data import augment, reports
 from ttecg.data.batches import Source
 from ttecg.data.beats import r_peaks
 from ttecg.data.findings import PHRASE_OF_SCP
-from ttecg.data.measures import measure
 from ttecg.data.prompt import Prompt
-from ttecg.data.usual_beats import usual_beats
 from ttecg.ecg import ECG, SEXES
 from ttecg.models import beat_plan
 from ttecg.models.layout import lay_out_batch, window
-from ttecg.models.measures import bins
-from ttecg.train import distributed
+from ttecg.train import distributed, usual
 from ttecg.train.tokenizer import prepare_signal
 
 _RATE_CLASSES = (0.0, 60.0, 100.0, 400.0)  # bradycardia, normal, tachycardia: per minute
@@ -166,23 +163,19 @@ def _coded(some: list, tokenizer, basis) -> dict[str, np.ndarray]:
 
 def _drafted(some: list, tokenizer, basis) -> dict[str, np.ndarray]:
     c, slots = tokenizer.config, beat_plan.SLOTS
-    before, length = window(c.rate)
-    found = [usual_beats(x, p, c.rate, before, length) for x, p in some]
-    beats_BxKxWxL = np.stack([u for u, _ in found])
-    flat = beats_BxKxWxL.reshape(-1, *beats_BxKxWxL.shape[2:])
-    usual = basis.encode(flat)
+    found = usual.of(some, c.rate)
+    coordinates = basis.encode(found.beats.reshape(-1, *found.beats.shape[2:]))
     peaks, kinds = np.full((len(some), slots), np.inf, np.float32), np.zeros((len(some), slots), np.uint8)
-    for i, ((_, p), (_, k)) in enumerate(zip(some, found)):
+    for i, ((_, p), k) in enumerate(zip(some, found.kinds)):
         count = min(len(p), slots - 1)
         peaks[i, :count], kinds[i, :count] = p[:count] / c.rate, k[:count]
-    decoded = basis.decode(usual).reshape(beats_BxKxWxL.shape)
-    draft = np.asarray(lay_out_batch(decoded, peaks, kinds, c.samples, c.rate, before))
-    numbers = [bins(measure(x, p, k, u[0], before, c.rate)) for (x, p), (u, k) in zip(some, found)]
+    decoded = usual.from_form(basis.decode(coordinates).reshape(found.beats.shape), found.numbers, c.rate)
+    draft = np.asarray(lay_out_batch(decoded, peaks, kinds, c.samples, c.rate, window(c.rate)[0]))
     return {
         "peaks": peaks,
         "kinds": kinds,
-        "measures": np.stack(numbers),
-        "usual": usual.reshape(*beats_BxKxWxL.shape[:2], -1),
+        "measures": found.numbers,
+        "usual": coordinates.reshape(*found.beats.shape[:2], -1),
         "draft": tokenizer.encode(draft).astype(np.uint16),
     }
 

@@ -1,0 +1,69 @@
+"""What is read off usual beats in JAX is what the readers of whole ECGs find."""
+
+import numpy as np
+import pytest
+
+from ttecg.data.beats import FINE, qrs_bounds
+from ttecg.data.simulator import simulate
+from ttecg.data.usual_beats import usual_beats
+from ttecg.ecg import INDEPENDENT
+from ttecg.models.beat_measures import has_q, read
+from ttecg.models.layout import window
+from ttecg.models.measures import NAMES
+
+RATE = 250.0
+BEFORE, LENGTH = window(RATE)
+
+
+def beat_of(findings, seed):
+    ecg = simulate(findings, seed, noise=0.0, rate=RATE)
+    x = ecg.select(INDEPENDENT).signal
+    return usual_beats(x, np.asarray(ecg.info["r_peaks"]), RATE, BEFORE, LENGTH)[0][0], ecg.info
+
+
+def numbers(*findings, seeds=6):
+    return {
+        k: np.asarray(v)
+        for k, v in read(np.stack([beat_of(findings, s)[0] for s in range(seeds)]), BEFORE, RATE).items()
+    }
+
+
+@pytest.mark.parametrize("finding", ["sinus rhythm", "left bundle branch block", "right bundle branch block"])
+def test_qrs_begins_and_ends_where_data_beats_says(finding):
+    beats, found = [beat_of([finding], s)[0] for s in range(6)], numbers(finding)
+    fine = np.arange(round((LENGTH - 1) * FINE / RATE) + 1) * RATE / FINE
+    for i, beat in enumerate(beats):
+        x = np.stack([np.interp(fine, np.arange(LENGTH), lead) for lead in beat.T.astype(float)], 1)
+        onset, offset = qrs_bounds(x, round(BEFORE * FINE / RATE))
+        assert found["qrs_ms"][i] == pytest.approx((offset - onset) * 1000 / FINE, abs=0.01)
+        assert found["qr_ms"][i] == pytest.approx(BEFORE * 1000 / RATE - onset * 1000 / FINE, abs=0.01)
+
+
+def test_width_and_axis_are_those_of_the_simulator():
+    found = numbers("sinus rhythm")
+    truth = [beat_of(["sinus rhythm"], s)[1] for s in range(6)]
+    assert set(found) < set(NAMES)
+    assert np.abs(found["qrs_ms"] - [t["qrs_ms"] for t in truth]).max() < 20
+    assert np.abs(found["axis_deg"] - [t["axis_deg"] for t in truth]).max() < 15
+
+
+def test_findings_show_in_their_numbers():
+    normal = numbers("sinus rhythm")
+    tall, inferior = (
+        numbers("sinus rhythm", f) for f in ("left ventricular hypertrophy", "inferior myocardial infarction")
+    )
+    assert np.median(tall["sokolow_mv"]) > 1.3 * np.median(normal["sokolow_mv"])
+    assert inferior["q_inferior"].mean() > 1 + normal["q_inferior"].mean()
+    left, right = numbers("left bundle branch block"), numbers("right bundle branch block")
+    assert (left["area_v1"] < 0).all() and (left["area_i"] > 0).all() and (left["late_v1_mv"] < 0).all()
+    assert np.median(right["late_v1_mv"]) > 0 > np.median(right["late_left_mv"])
+
+
+def test_a_q_wave_is_wide_and_deep():
+    r = np.concatenate([np.zeros(5), np.sin(np.linspace(0, np.pi, 20))])
+    q = np.concatenate([-0.4 * np.sin(np.linspace(0, np.pi, 20)), r[5:]])
+
+    def found(x):
+        return bool(has_q(x, 0, len(x) - 1))
+
+    assert not found(r) and found(q) and found(-r) and not found(np.concatenate([q[:20:5], r[5:]]))

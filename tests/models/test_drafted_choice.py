@@ -1,0 +1,59 @@
+"""The draw that shows what was asked for has the fewest faults."""
+
+import numpy as np
+
+from ttecg.data.simulator import simulate
+from ttecg.data.usual_beats import usual_beats
+from ttecg.ecg import INDEPENDENT
+from ttecg.models import beat_measures, beat_plan, measures
+from ttecg.models.drafted_choice import beat_faults, other_faults, story_faults
+from ttecg.models.layout import window
+
+RATE = 250.0
+BEFORE, LENGTH = window(RATE)
+
+
+def bins(count, **values):
+    return np.tile(measures.bins(values), (count, 1)).astype(np.int32)
+
+
+def beat_of(*findings):
+    ecg = simulate(findings, 3, noise=0.0, rate=RATE)
+    return usual_beats(ecg.select(INDEPENDENT).signal, np.asarray(ecg.info["r_peaks"]), RATE, BEFORE, LENGTH)[
+        0
+    ]
+
+
+def test_a_plan_of_the_rate_and_the_premature_beats_asked_for():
+    regular, fast = np.arange(0.3, 10, 0.8), np.arange(0.3, 10, 0.5)
+    early = np.delete(np.append(regular, 4.75), 6)
+    early.sort()
+    plan = np.stack([beat_plan.encode(p) for p in (regular, fast, early)])
+    kinds = np.zeros(plan.shape, np.int32)
+    kinds[2, np.flatnonzero(early == 4.75)] = 1
+    calm = story_faults(bins(3, heart_rate=75, rr_cv=0.01), plan, kinds)
+    assert np.argmin(calm) == 0 and calm[0] <= 1
+    ectopic = story_faults(bins(3, heart_rate=75, rr_cv=0.12, other_beats=1, other_early=0.56), plan, kinds)
+    assert np.argmin(ectopic) == 2
+
+
+def test_a_beat_inside_what_the_report_allows():
+    beats = np.stack([beat_of("sinus rhythm")[0], beat_of("left bundle branch block")[0]])
+    read = beat_measures.read(beats, BEFORE, RATE)
+    own = {name: np.asarray(v) for name, v in measures.bins_of(read).items()}
+    for i in range(2):
+        asked = np.zeros((2, len(measures.MEASURES)), np.int32)
+        for name, number in own.items():
+            asked[:, measures.NAMES.index(name)] = number[i]
+        allowed = np.broadcast_to(measures.allowed(), (2, *measures.allowed().shape)).copy()
+        allowed[:, measures.NAMES.index("qrs_ms")] = np.arange(measures.BINS) == own["qrs_ms"][i]
+        faults = np.asarray(beat_faults(beats, asked, allowed, BEFORE, RATE))
+        assert faults.argmin() == i and faults[i] == 0 and faults[1 - i] > 2
+
+
+def test_another_beat_is_wide_and_of_another_shape():
+    usual, other = beat_of("sinus rhythm", "ventricular premature beats")
+    found = other_faults(
+        np.stack([usual, other]), np.stack([usual, usual]), bins(2, other_qrs_ms=150), BEFORE, RATE
+    )
+    assert np.argmin(found) == 1

@@ -1,0 +1,143 @@
+"""What is measured on one usual beat, in JAX, so that a sampler can tell what it has drawn.
+
+Heights count from the level at the onset of QRS, whose bounds are those of `data.beats`. Axes: W sample of the beat, F
+sample at `data.beats.FINE`, L lead (the eight independent ones; twelve after `to_twelve`).
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import ndimage
+
+from ttecg.data.beats import FINE, LEAST_SPEED, STILL
+from ttecg.ecg import LEADS, to_twelve
+from ttecg.models.beat_form import P_AT, P_WIDTH
+
+# of a Q wave; a little more than is asked for, since a reader measures the ECG and not its usual beat
+_Q_MV, _Q_S, _Q_OF_R = 0.12, 0.034, 0.25
+_ST_S, _T_FROM_S, _T_TO_S = 0.06, 0.08, 0.36  # after the end of QRS
+
+
+def read(beats_NxWxL, before: int, rate: float) -> dict[str, jax.Array]:
+    """Numbers (N,) of `models.measures` by name; p_ii_mv only holds for beats in the form of `beat_form`."""
+    return jax.vmap(lambda beat: _read(beat, before, rate))(beats_NxWxL)
+
+
+def _read(beat_WxL, before: int, rate: float) -> dict:
+    fine, slope = _readers(len(beat_WxL), rate)
+    x_FxL, speed_F = fine @ beat_WxL, jnp.sqrt(((slope @ beat_WxL) ** 2).sum(1))
+    centre = round(before * FINE / rate)
+    onset, offset = bounds(speed_F, centre)
+    f = jnp.arange(len(x_FxL))
+    lead = dict(zip(LEADS, to_twelve(x_FxL - x_FxL[onset]).T))
+    inside, count = (f >= onset) & (f <= offset), offset - onset + 1
+    last = inside & (f > offset - jnp.maximum(1, count // 3))
+    ends = offset + round(_ST_S * FINE)
+    t_wave = (f >= offset + round(_T_FROM_S * FINE)) & (f < offset + round(_T_TO_S * FINE))
+
+    def top(name):
+        return jnp.maximum(jnp.where(inside, lead[name], 0.0).max(), 0.0)
+
+    def depth(name):
+        return jnp.maximum(jnp.where(inside, -lead[name], 0.0).max(), 0.0)
+
+    def late(name):
+        return (last * lead[name]).sum() / last.sum()
+
+    def area(name):
+        return (inside * lead[name]).sum() * 1000 / FINE
+
+    def st(*names):
+        return sum(lead[n][jnp.minimum(ends, len(f) - 1)] for n in names) / len(names)
+
+    def largest(name):
+        return lead[name][jnp.where(t_wave, jnp.abs(lead[name]), -1.0).argmax()]
+
+    def q_waves(*names):
+        return sum(has_q(lead[n], onset, offset) for n in names).astype(jnp.float32)
+
+    return {
+        "qr_ms": (centre - onset) * 1000 / FINE,
+        "qrs_ms": (offset - onset) * 1000 / FINE,
+        "axis_deg": _axis(lead["I"], lead["II"], onset, offset, inside),
+        "p_ii_mv": _p_height(lead["II"], centre),
+        "sokolow_mv": depth("V1") + jnp.maximum(top("V5"), top("V6")),
+        "r_avl_mv": top("aVL"),
+        "s_v3_mv": depth("V3"),
+        "r_v1_mv": top("V1"),
+        "late_v1_mv": late("V1"),
+        "late_left_mv": jnp.minimum(late("I"), late("V6")),
+        "area_v1": area("V1"),
+        "area_i": area("I"),
+        "area_left": jnp.maximum(area("V5"), area("V6")),
+        "q_inferior": q_waves("II", "III", "aVF"),
+        "q_anterior": q_waves("V1", "V2", "V3", "V4"),
+        "st_inferior_mv": st("II", "III", "aVF"),
+        "st_anterior_mv": st("V2", "V3", "V4"),
+        "st_lateral_mv": st("I", "aVL", "V5", "V6"),
+        "t_ii_mv": largest("II"),
+        "t_v2_mv": largest("V2"),
+        "t_v5_mv": largest("V5"),
+    }
+
+
+@functools.lru_cache(maxsize=4)
+def _readers(samples: int, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """(F, W) matrices that take a beat to FINE, and to its slope there in mV/s, smoothed over 6 ms."""
+    step = rate / FINE
+    places = np.arange(round((samples - 1) / step) + 1) * step
+    fine = np.stack([np.interp(places, np.arange(samples), one) for one in np.eye(samples)], 1)
+    slope = ndimage.gaussian_filter1d(fine, 0.006 * FINE, axis=0, order=1, mode="nearest") * FINE
+    return fine.astype(np.float32), slope.astype(np.float32)
+
+
+def bounds(speed_F, centre: int):
+    """Samples at which QRS begins and ends, as `data.beats.qrs_bounds` finds them."""
+    near = round(0.08 * FINE)
+    top = centre - near + speed_F[centre - near : centre + near].argmax()
+    limit = jnp.maximum(STILL * speed_F[top], LEAST_SPEED)
+    return _rest(speed_F, top, -1, 0.13, limit), _rest(speed_F, top, 1, 0.16, limit)
+
+
+def _rest(speed_F, start, step: int, reach: float, limit):
+    path = start + step * jnp.arange(1, round(reach * FINE) + 1)
+    there = (path >= 0) & (path < len(speed_F))
+    speed = jnp.where(there, speed_F[jnp.clip(path, 0, len(speed_F) - 1)], jnp.inf)
+    hold = round(0.016 * FINE)
+    runs = len(path) - hold + 1
+    slow = jnp.stack([speed[k : k + runs] < limit for k in range(hold)]).all(0)
+    return path[jnp.where(slow.any(), slow.argmax(), speed.argmin())]
+
+
+def _axis(i_F, ii_F, onset, offset, inside):
+    """Degrees, from the net areas in I and aVF above the line that joins onset and offset."""
+    share = jnp.clip((jnp.arange(len(i_F)) - onset) / jnp.maximum(offset - onset, 1), 0, 1)
+    i, ii = ((inside * (x - x[offset] * share)).sum() for x in (i_F, ii_F))
+    return jnp.degrees(jnp.arctan2((2 * ii - i) / np.sqrt(3), i))
+
+
+def _p_height(ii_F, centre: int):
+    """Mean height of P in II above the line between where it begins and the onset of QRS, which is zero."""
+    begins, count = centre - round(P_AT * FINE), round(P_WIDTH * FINE)
+    wave = ii_F[begins : begins + count]
+    return (wave - wave[0] * (1 - jnp.arange(count) / (2 * count))).mean()
+
+
+def has_q(x_F, onset, offset):
+    """Whether a QRS (mV above its onset) begins with a wave down of at least 0.12 mV and 34 ms that is a quarter of the
+    R wave or more; a QRS without R counts."""
+    f = jnp.arange(len(x_F))
+    inside = (f >= onset) & (f <= offset)
+    top = jnp.where(inside, x_F, -jnp.inf).argmax()
+    early = inside & ((f <= top) | (x_F[top] <= 0.05))
+    bottom = jnp.where(early, x_F, jnp.inf).argmin()
+    deep, first = -x_F[bottom], early & (f <= bottom)
+    wide = (early & (x_F < -0.02)).sum() >= _Q_S * FINE
+    return (
+        (deep >= _Q_MV)
+        & (deep >= _Q_OF_R * jnp.maximum(x_F[top], 0))
+        & (jnp.where(first, x_F, -jnp.inf).max() < 0.05)
+        & wide
+    )

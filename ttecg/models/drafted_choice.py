@@ -1,0 +1,76 @@
+"""Of several draws of a drafting generator, the one that shows best what was asked for.
+
+A story is judged by whether its beat plan has the rate, the irregularity and the other beats that its numbers say; a
+usual beat by what is measured on it. Distances are counted in bins. Axes: B batch, M measures, R plan slots, W sample
+of a beat, L lead.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from ttecg.models import beat_measures, beat_plan, measures
+
+_FAR = 6.0  # bins; what is further off is no worse
+_OUTSIDE = 1.0  # of a bin outside of what the report allows, for each that it is away
+_INSIDE = 0.1  # of a bin that the report allows, for each that it is away from the one drawn
+_LIKE, _SPAN_S = (
+    0.6,
+    0.1,
+)  # correlation with the usual beat over so many seconds around R above which another is none
+_ALIKE_COST = 20.0
+
+
+def story_faults(bins_BxM, plan_BxR, kinds_BxR):
+    """(B,) how far plans are from their numbers."""
+    times = beat_plan.times(plan_BxR)
+    rr = jnp.where(jnp.isfinite(times[:, 1:]), times[:, 1:] - times[:, :-1], jnp.nan)
+    middle = jnp.nanmedian(rr, 1)
+    other = (kinds_BxR > 0) & jnp.isfinite(times)
+    before = jnp.where(other[:, 1:], rr, jnp.nan)
+    count = other.sum(1)
+    found = measures.bins_of(
+        {
+            "heart_rate": 60 / middle,
+            "rr_cv": jnp.nanstd(rr, 1) / jnp.nanmean(rr, 1),
+            "other_beats": jnp.where(count > 0, count, jnp.nan),
+            "other_early": jnp.nanmean(before, 1) / middle,
+        }
+    )
+    return sum(_away(found[name], bins_BxM[:, measures.NAMES.index(name)]) for name in found)
+
+
+def beat_faults(beats_BxWxL, bins_BxM, allowed_BxMxK, before: int, rate: float):
+    """(B,) how far usual beats, in the form of all, are from their numbers and from what reports allow."""
+    found = measures.bins_of(beat_measures.read(beats_BxWxL, before, rate))
+    faults = 0.0
+    for name, number in found.items():
+        i = measures.NAMES.index(name)
+        asked, allowed = bins_BxM[:, i], allowed_BxMxK[:, i]
+        outside = jnp.where(allowed, jnp.abs(jnp.arange(measures.BINS) - number[:, None]), measures.BINS).min(
+            1
+        )
+        fault = _OUTSIDE * jnp.minimum(outside, _FAR) + _INSIDE * _away(number, asked)
+        faults = faults + jnp.where(asked > 0, fault, 0.0)
+    return faults
+
+
+def other_faults(beats_BxWxL, usual_BxWxL, bins_BxM, before: int, rate: float):
+    """(B,) how far beats of another kind are from the width asked for, and from being of another kind."""
+    width = measures.bins_of({"other_qrs_ms": beat_measures.read(beats_BxWxL, before, rate)["qrs_ms"]})
+    asked = bins_BxM[:, measures.NAMES.index("other_qrs_ms")]
+    reach = round(_SPAN_S * rate)
+    like = _correlation(*(x[:, before - reach : before + reach] for x in (beats_BxWxL, usual_BxWxL)))
+    away = jnp.where(asked > 0, _away(width["other_qrs_ms"], asked), 0.0)
+    return away + _ALIKE_COST * jnp.maximum(like - _LIKE, 0)
+
+
+def _away(bins_B, asked_B):
+    """Bins between; as far as can be where one is there and the other is not."""
+    lost = (bins_B == 0) != (asked_B == 0)
+    return jnp.where(lost, _FAR, jnp.minimum(jnp.abs(bins_B - asked_B), _FAR))
+
+
+def _correlation(x_BxWxL, y_BxWxL):
+    x, y = (v - v.mean(1, keepdims=True) for v in (x_BxWxL, y_BxWxL))
+    size = jnp.sqrt((x**2).sum((1, 2)) * (y**2).sum((1, 2)))
+    return (x * y).sum((1, 2)) / (size + np.float32(1e-9))
