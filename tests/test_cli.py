@@ -392,6 +392,13 @@ def test_bench_takes_a_generators_config(bundle, capsys):
     assert "TokenizerTraining" in refused(capsys, ["bench", "generate", "--config", config])
 
 
+@pytest.mark.parametrize("task", ["RecorderTraining", "BeatBasisTraining", "TokenizerTraining"])
+def test_export_says_where_parts_of_a_generator_go(task, tmp_path, capsys):
+    (tmp_path / "config.json").write_text(json.dumps({"task": task}))
+    assert cli.main(["export", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "export the generator" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_export_offers_every_setting_of_the_sampler():
     from ttecg.commands.model import Export
     from ttecg.models.sampling import SamplingPolicy

@@ -8,6 +8,14 @@ import tyro
 
 from ttecg.commands import Optional, check_least, check_results, check_seed, positional
 
+# runs that make no bundle of their own, and where they go
+_PARTS = {
+    "RecorderTraining": "a part of a generator's bundle: export the generator with --recorder",
+    "BeatBasisTraining": "a part of a generator: export the generator that was trained with it",
+    "TextTokenizerTraining": "a part of a generator: export the generator that was trained with it",
+    "TokenizerTraining": "a part of a generator's bundle: export the generator that was trained with it",
+}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Export:
@@ -71,6 +79,8 @@ class Export:
         kinds = {"UNetTraining": self._unet, "TwoLeadTraining": self._two_lead}
         kinds |= {"NoiseDetectorTraining": self._noise_detector, "DecoderTraining": self._decoder}
         kinds |= dict.fromkeys(("ClassifierTraining", "ClipTraining", "Wav2VecTraining"), self._encoder)
+        if task in _PARTS:
+            raise ValueError(f"{self.workdirs[0]} holds a {task} run, which is {_PARTS[task]}")
         if task != "GeneratorTraining":
             self._refuse_settings_of_generators(task)
         kinds.get(task, self._generator)(common)

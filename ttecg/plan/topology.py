@@ -124,14 +124,7 @@ def _tpu_devices(topology: Topology) -> list:
 
 def mesh_of(topology: Topology, data: int, model: int):
     """The mesh of a run's mesh_data (0: all that model leaves) and mesh_model over the topology."""
-    import jax
-    from jax.sharding import AxisType
+    from ttecg.train.sharding import mesh_over, mesh_sizes
 
-    data = data or max(1, topology.count // model)
-    if data * model > topology.count:
-        raise ValueError(
-            f"a mesh of {data} x {model} (run.mesh_data x run.mesh_model) needs {data * model} devices; "
-            f"{topology.name} has {topology.count}"
-        )
-    some = devices(topology)[: data * model]
-    return jax.make_mesh((data, model), ("data", "model"), axis_types=(AxisType.Auto,) * 2, devices=some)
+    mesh_sizes(topology.count, data, model, topology.name)  # before devices are made
+    return mesh_over(devices(topology), data, model, topology.name)

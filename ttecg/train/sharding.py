@@ -31,14 +31,30 @@ BLOCKS: Rules = (
 SMALL = 4096  # elements of an array that is not worth splitting over 'data'
 
 
+def mesh_sizes(count: int, data: int, model: int, where: str) -> tuple[int, int]:
+    """How many of `count` devices lie along 'data' and 'model'; data=0 takes all. ValueError where there are too few,
+    or where some would be left over; where: whose devices they are."""
+    asked = f"a mesh of {data or 'all'} x {model} (run.mesh_data x run.mesh_model)"
+    if not data and count % model:
+        raise ValueError(
+            f"{asked} leaves some of the {count} devices of {where} idle; choose a divisor of {count}"
+        )
+    data = data or count // model
+    if data * model > count:
+        raise ValueError(f"{asked} needs {data * model} devices; {where} has {count}")
+    return data, model
+
+
 def make_mesh(data: int = 0, model: int = 1) -> jax.sharding.Mesh:
     """A mesh of data x model devices; data=0 takes all devices there are."""
-    count = jax.device_count()
-    data = data or max(1, count // model)
-    if data * model > count:
-        raise ValueError(f"mesh {data} x {model} needs {data * model} devices; there are {count}")
-    devices = jax.devices()[: data * model]
-    return jax.make_mesh((data, model), ("data", "model"), axis_types=(AxisType.Auto,) * 2, devices=devices)
+    return mesh_over(jax.devices(), data, model, "this machine" if jax.process_count() == 1 else "the job")
+
+
+def mesh_over(devices, data: int, model: int, where: str) -> jax.sharding.Mesh:
+    """The mesh of a run's mesh_data and mesh_model over the first of these devices."""
+    sizes = mesh_sizes(len(devices), data, model, where)
+    some = devices[: sizes[0] * sizes[1]]
+    return jax.make_mesh(sizes, ("data", "model"), axis_types=(AxisType.Auto,) * 2, devices=some)
 
 
 def check_run(run, mesh):
