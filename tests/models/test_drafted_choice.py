@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from ttecg.data.beats import median_beat
+from ttecg.data.flutter import flutter_shares
 from ttecg.data.simulator import simulate
 from ttecg.data.usual_beats import usual_beats
-from ttecg.ecg import INDEPENDENT
+from ttecg.ecg import ECG, INDEPENDENT
 from ttecg.models import beat_measures, beat_plan, measures
-from ttecg.models.drafted_choice import beat_faults, other_faults, story_faults
+from ttecg.models.drafted_choice import beat_faults, flutter_share, other_faults, story_faults
 from ttecg.models.layout import window
 
 RATE = 250.0
@@ -47,8 +49,24 @@ def test_a_beat_inside_what_the_report_allows():
             asked[:, measures.NAMES.index(name)] = number[i]
         allowed = np.broadcast_to(measures.allowed(), (2, *measures.allowed().shape)).copy()
         allowed[:, measures.NAMES.index("qrs_ms")] = np.arange(measures.BINS) == own["qrs_ms"][i]
-        faults = np.asarray(beat_faults(beats, asked, allowed, BEFORE, RATE))
+        faults = np.asarray(beat_faults(beats, beats, asked, allowed, BEFORE, RATE))
         assert faults.argmin() == i and faults[i] == 0 and faults[1 - i] > 2
+
+
+def test_flutter_waves_of_a_beat_are_those_of_its_ecg():
+    """Waves at 300/min, at every second and third beat, and a beat without."""
+    shares, truth = [], []
+    t = np.arange(2500) / RATE
+    for rr, size in ((0.4, 0.1), (0.6, 0.1), (0.6, 0.03), (0.6, 0.0)):
+        peaks = np.arange(0.2, 10, rr)
+        qrs = sum(np.exp(-0.5 * ((t - p) / 0.012) ** 2) for p in peaks)
+        t_waves = sum(0.1 * np.exp(-0.5 * ((t - p - 0.2) / 0.03) ** 2) for p in peaks)
+        x = (qrs + t_waves + size * np.sin(2 * np.pi * 5 * t))[:, None] * np.linspace(0.5, 1, 8)
+        ecg = ECG(x, INDEPENDENT, RATE)
+        truth.append(flutter_shares(ecg, median_beat(ecg, np.round(peaks * RATE).astype(int)), peaks).locked)
+        beat = usual_beats(x, peaks * RATE, RATE, BEFORE, LENGTH)[0][:1]
+        shares.append(float(flutter_share(beat, np.array([rr]), BEFORE, RATE)[0]))
+    assert np.abs(np.subtract(shares, truth)).max() < 0.2 and shares[1] > 0.7 > 0.4 > shares[3]
 
 
 def test_another_beat_is_wide_and_of_another_shape():

@@ -17,7 +17,7 @@ from ttecg.ecg import ECG, INDEPENDENT, bandpass
 
 RATES = np.arange(220.0, 351.0, 3.0)  # per minute; 10 s tell 6/min apart
 _RATE = 125.0
-_MARGIN_S = 0.03  # of QRS
+MARGIN_S = 0.03  # of QRS
 _T_OVER_S = 0.36  # after R at 60/min; it goes with the cube root of RR
 _SHORTEST_S = 0.2  # pause that is looked at
 _LOCKED_HZ, _FREE_HZ = 1.0, 2.5  # lower edges: waves of the beat's own rate count against flutter at 2:1
@@ -39,7 +39,7 @@ def flutter_shares(ecg: ECG, beat: MedianBeat, peaks_s: np.ndarray) -> Shares:
     """peaks_s: R peaks in seconds, at least two."""
     x_TL = ecg.select(INDEPENDENT).resample(_RATE).signal
     time_T = np.arange(len(x_TL)) / _RATE
-    before, after = ((n / FINE + _MARGIN_S) for n in (beat.r - beat.onset, beat.offset - beat.r))
+    before, after = ((n / FINE + MARGIN_S) for n in (beat.r - beat.onset, beat.offset - beat.r))
     free_T = ~np.any([(time_T > p - before) & (time_T < p + after) for p in peaks_s], axis=0)
     pauses = _pauses(x_TL, time_T, peaks_s, before)
     if free_T.mean() < 0.2:

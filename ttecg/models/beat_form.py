@@ -32,11 +32,10 @@ def from_form(beat_WxL, pr_ms, qr_ms, qt_ms, before: int, rate: float):
     return jnp.where(jnp.isnan(pr_ms), _still(beat_WxL, qr_ms, qt_ms, before, rate), moved)
 
 
-def apply(form, beats_KxWxL, bins_M, before: int, rate: float):
-    """The beats, that of the commonest kind put into the form or taken out of it (`to_form`, `from_form`) by what was
-    measured."""
+def apply(form, beat_WxL, bins_M, before: int, rate: float):
+    """A beat of the commonest kind put into the form (`to_form`) or taken out of it (`from_form`) by its numbers."""
     told = [measures.value(name, bins_M[measures.NAMES.index(name)]) for name in ("pr_ms", "qr_ms", "qt_ms")]
-    return beats_KxWxL.at[0].set(form(beats_KxWxL[0], *told, before, rate))
+    return form(beat_WxL, *told, before, rate)
 
 
 def _begins(pr_ms, qr_ms, before: int, rate: float):
@@ -51,13 +50,13 @@ def _move(beat_WxL, source, target, pr_ms, qr_ms, before: int, rate: float):
     width = jnp.minimum(jnp.minimum(P_WIDTH, pr_ms / 1000 - _CLEAR), P_AT - qrs - _CLEAR)
     borders = [jnp.stack([-x, -x + width, -qrs]) for x in (target, source)]
     place = jnp.where(t < -target, t + target - source, jnp.interp(t, *borders))
-    return _at(beat_WxL, before + rate * jnp.where(t < -qrs, place, t))
+    return at(beat_WxL, before + rate * jnp.where(t < -qrs, place, t))
 
 
 def _still(beat_WxL, qr_ms, qt_ms, before: int, rate: float):
     """The level just before QRS, wherever neither QRS nor ST and T are."""
     t, qrs = _times(beat_WxL, before, rate)[:, None], qr_ms / 1000
-    level = _at(beat_WxL, before - rate * (qrs + _REST)[None])
+    level = at(beat_WxL, before - rate * (qrs + _REST)[None])
     end = jnp.where(jnp.isnan(qt_ms), jnp.inf, qt_ms / 1000 - qrs)
     kept = jnp.clip((t + qrs + _REST) / _FADE + 1, 0, 1) * jnp.clip((end - t) / _FADE + 1, 0, 1)
     return level + kept * (beat_WxL - level)
@@ -67,7 +66,7 @@ def _times(beat_WxL, before: int, rate: float):
     return (jnp.arange(len(beat_WxL)) - before) / rate
 
 
-def _at(beat_WxL, place):
+def at(beat_WxL, place):
     """(.., L) by linear interpolation, the ends held."""
     place = jnp.clip(place, 0, len(beat_WxL) - 1)
     low = jnp.minimum(place.astype(jnp.int32), len(beat_WxL) - 2)

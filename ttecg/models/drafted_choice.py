@@ -5,10 +5,13 @@ usual beat by what is measured on it. Distances are counted in bins. Axes: B bat
 of a beat, L lead.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ttecg.models import beat_measures, beat_plan, measures
+from ttecg.data.flutter import MARGIN_S as FLUTTER_MARGIN_S
+from ttecg.data.flutter import RATES as FLUTTER_RATES
+from ttecg.models import beat_form, beat_measures, beat_plan, measures
 
 _FAR = 6.0  # bins; what is further off is no worse
 _OUTSIDE = 1.0  # of a bin outside of what the report allows, for each that it is away
@@ -18,6 +21,10 @@ _LIKE, _SPAN_S = (
     0.1,
 )  # correlation with the usual beat over so many seconds around R above which another is none
 _ALIKE_COST = 20.0
+_PHASES, _WAVES = (
+    128,
+    9,
+)  # points of a cycle at which waves are looked for, and one more than it may have of them
 
 
 def story_faults(bins_BxM, plan_BxR, kinds_BxR):
@@ -39,11 +46,13 @@ def story_faults(bins_BxM, plan_BxR, kinds_BxR):
     return sum(_away(found[name], bins_BxM[:, measures.NAMES.index(name)]) for name in found)
 
 
-def beat_faults(beats_BxWxL, bins_BxM, allowed_BxMxK, before: int, rate: float):
-    """(B,) how far usual beats, in the form of all, are from their numbers and from what reports allow."""
-    found = measures.bins_of(beat_measures.read(beats_BxWxL, before, rate))
+def beat_faults(formed_BxWxL, beats_BxWxL, bins_BxM, allowed_BxMxK, before: int, rate: float):
+    """(B,) how far usual beats are from their numbers and from what reports allow; formed: in the form of all."""
+    values = beat_measures.read(formed_BxWxL, before, rate)
+    heart_rate = measures.value("heart_rate", bins_BxM[:, measures.NAMES.index("heart_rate")])
+    values["flutter"] = flutter_share(beats_BxWxL, 60 / heart_rate, before, rate)
     faults = 0.0
-    for name, number in found.items():
+    for name, number in measures.bins_of(values).items():
         i = measures.NAMES.index(name)
         asked, allowed = bins_BxM[:, i], allowed_BxMxK[:, i]
         outside = jnp.where(allowed, jnp.abs(jnp.arange(measures.BINS) - number[:, None]), measures.BINS).min(
@@ -52,6 +61,37 @@ def beat_faults(beats_BxWxL, bins_BxM, allowed_BxMxK, before: int, rate: float):
         fault = _OUTSIDE * jnp.minimum(outside, _FAR) + _INSIDE * _away(number, asked)
         faults = faults + jnp.where(asked > 0, fault, 0.0)
     return faults
+
+
+def flutter_share(beats_BxWxL, rr_B, before: int, rate: float):
+    """(B,) share of the power between QRS complexes that one wave of 220-350/min and its first harmonic explain, where
+    beats come one RR interval (seconds) after the other; `data.flutter` measures it on whole ECGs."""
+    phase = jnp.arange(_PHASES) / _PHASES
+    read = beat_measures.read(beats_BxWxL, before, rate)
+    qrs = (read["qrs_ms"] - read["qr_ms"]) / 1000 + FLUTTER_MARGIN_S, read["qr_ms"] / 1000 + FLUTTER_MARGIN_S
+    return jax.vmap(lambda *one: _flutter(*one, phase, before, rate))(beats_BxWxL, rr_B, *qrs)
+
+
+def _flutter(beat_WxL, rr, after, ahead, phase, before: int, rate: float):
+    since = phase * rr
+    place = before + rate * jnp.where(since < rr - jnp.minimum(before / rate, 0.4 * rr), since, since - rr)
+    x = beat_form.at(beat_WxL, place)
+    free = ((since > after) & (since < rr - ahead))[:, None]
+    x = jnp.where(free, x - (free * x).sum(0) / jnp.maximum(free.sum(), 1), 0.0)
+
+    def share(times):
+        """Of a wave that one beat has so many of."""
+        turn = 2 * np.pi * times * phase[:, None]
+        waves = free * jnp.concatenate([f(k * turn) for k in (1, 2) for f in (jnp.sin, jnp.cos)], 1)
+        seen = waves.T @ x
+        fitted = jnp.linalg.solve(waves.T @ waves + 1e-3 * jnp.eye(4), seen)
+        return jnp.where(_is_flutter(60 * times / rr), (fitted * seen).sum(), 0.0)
+
+    return jax.vmap(share)(jnp.arange(1.0, _WAVES)).max() / ((x**2).sum() + 1e-9)
+
+
+def _is_flutter(rate):
+    return (rate > FLUTTER_RATES[0] - 3) & (rate < FLUTTER_RATES[-1] + 3)
 
 
 def other_faults(beats_BxWxL, usual_BxWxL, bins_BxM, before: int, rate: float):

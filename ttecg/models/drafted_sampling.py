@@ -16,7 +16,7 @@ from ttecg.models.layout import lay_out_batch, window
 from ttecg.models.sampling import SamplingPolicy, _Guide, _noise, choose, level_factor
 from ttecg.models.tokenizer import TokenizerConfig
 
-_MEASURE, _KIND, _USUAL, _JITTER, _STORY = 100, 101, 110, 102, 103  # of the randomness
+_MEASURE, _KIND, _USUAL, _JITTER, _STORY = 100, 101, 110, 102, 1000  # of the randomness
 
 
 class WithTokenizer(nnx.Module):
@@ -99,7 +99,7 @@ def usual_beats(model, prompt, unconditional, keys, policy: SamplingPolicy, bins
     def many(x):
         return jnp.repeat(x, draws, 0)
 
-    def draw(kind, first, faults):
+    def draw(kind, first):
         each = jax.vmap(jax.random.fold_in, (0, None))(keys, _USUAL + kind)
         noise = jax.vmap(lambda k: jax.random.normal(k, (draws, beat_basis.COMPONENTS)))(each)
         told, before_it = many(asked), guide.double(many(first))
@@ -108,19 +108,20 @@ def usual_beats(model, prompt, unconditional, keys, policy: SamplingPolicy, bins
             return guide.mix(model.velocity(guide.double(x), moment, told, kind, before_it))
 
         coordinates = travel(velocity, factor * noise.reshape(-1, beat_basis.COMPONENTS))
-        beats = model.usual_beats(coordinates)
-        return _best((coordinates, beats), faults(beats), len(prompt))
+        return coordinates, model.usual_beats(coordinates)
 
-    def main_faults(beats):
-        return drafted_choice.beat_faults(beats, many(bins), many(allowed), before, rate)
+    def unformed(beat, told):
+        return beat_form.apply(beat_form.from_form, beat, told, before, rate)
 
-    def other_faults(beats):
-        return drafted_choice.other_faults(beats, many(main), many(bins), before, rate)
-
-    first, main = draw(0, jnp.zeros((len(prompt), beat_basis.COMPONENTS)), main_faults)
-    _, other = draw(1, first, other_faults)
-    unformed = functools.partial(beat_form.apply, beat_form.from_form, before=before, rate=rate)
-    return jax.vmap(lambda beats, told: unformed(beats, told))(jnp.stack([main, other], 1), bins)
+    coordinates, formed = draw(0, jnp.zeros((len(prompt), beat_basis.COMPONENTS)))
+    beats = jax.vmap(unformed)(formed, many(bins))
+    faults = drafted_choice.beat_faults(formed, beats, many(bins), many(allowed), before, rate)
+    first, main = _best((coordinates, beats), faults, len(prompt))
+    _, beats = draw(1, first)
+    other = _best(
+        beats, drafted_choice.other_faults(beats, many(main), many(bins), before, rate), len(prompt)
+    )
+    return jnp.stack([main, other], 1)
 
 
 def _best(drawn, faults, batch: int):

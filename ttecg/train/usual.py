@@ -65,6 +65,6 @@ def _read(beats_BxWxL, rate: float):
 @functools.partial(jax.jit, static_argnums=(0, 3))
 def _apply(form, beats_BxKxWxL, numbers_BxM, rate: float):
     def one(beats, numbers):
-        return beat_form.apply(form, beats, numbers, window(rate)[0], rate)
+        return beats.at[0].set(beat_form.apply(form, beats[0], numbers, window(rate)[0], rate))
 
     return jax.vmap(one)(jnp.asarray(beats_BxKxWxL), numbers_BxM)
