@@ -2,8 +2,10 @@
 and the way to the real recordings where they are at hand."""
 
 import dataclasses
+import importlib.metadata
 import os
 import pathlib
+import platform
 import tempfile
 import time
 
@@ -15,9 +17,13 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0"
-)  # tests compile more than they compute
+# Tests compile more than they compute. XLA of JAX 0.10 has an older emitter too, which compiles a training step in a
+# third of the time. It computes anew what several read, so no instructions that round a sum of a product once: they
+# would round it differently for each.
+_FLAGS = "--xla_backend_optimization_level=0"
+if platform.machine() == "x86_64" and importlib.metadata.version("jaxlib").startswith("0.10."):
+    _FLAGS += " --xla_cpu_use_fusion_emitters=false --xla_cpu_max_isa=AVX"
+os.environ.setdefault("XLA_FLAGS", _FLAGS)
 _WORKER = "PYTEST_XDIST_WORKER" in os.environ
 _CACHE = None
 if _WORKER or "JAX_COMPILATION_CACHE_DIR" not in os.environ:
