@@ -11,9 +11,9 @@ from ttecg.train.loop import RunConfig
 from ttecg.train.state import OptimizerConfig
 
 config = DecoderTraining(
-    model=HifiGanConfig(levels=2, codes=32, code_dim=8, width=32, kernels=(3, 5), dilations=(1, 2)),
+    model=HifiGanConfig(levels=2, codes=32, code_dim=8, width=32, kernels=(3, 5), dilations=(2,)),
     judges=JudgesConfig(
-        periods=(2, 3),
+        periods=(3,),
         period_widths=(8, 8),
         scales=2,
         scale_widths=(8, 8),

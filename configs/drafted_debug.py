@@ -27,6 +27,7 @@ config = GeneratorTraining(
     text="runs/text",
     basis="runs/basis-debug",
     sources=("simulator:16",),
+    variants=2,
     level_loss=(1.0, 0.8),
     validation=8,
     optimizer=OptimizerConfig(learning_rate=2e-3, warmup=5),

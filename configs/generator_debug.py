@@ -11,10 +11,11 @@ from ttecg.train.loop import RunConfig
 from ttecg.train.state import OptimizerConfig
 
 config = GeneratorTraining(
-    model=GeneratorConfig(layers=2, width=32, heads=2, head_dim=16, levels=2),
+    model=GeneratorConfig(layers=1, width=32, heads=2, head_dim=16, levels=2),
     tokenizer="runs/tokenizer-debug",
     text="runs/text",
     sources=("simulator:16",),
+    variants=2,
     level_loss=(1.0, 0.8),
     validation=8,
     optimizer=OptimizerConfig(learning_rate=2e-3, warmup=5),

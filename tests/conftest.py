@@ -30,7 +30,7 @@ if _WORKER or "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # each worker has its own: JAX does not write an entry in one piece, so one worker could read half of another's
     _CACHE = tempfile.TemporaryDirectory(prefix="ttecg-tests-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"  # to write and read takes time, too
 
 
 def pytest_unconfigure(config):

@@ -8,7 +8,7 @@ from ttecg import encoders
 from ttecg.data.simulator import simulate
 from ttecg.train import classifier, clip, wav2vec
 
-TINY = ("run.steps=2", "run.log_every=1", "run.eval_every=2", "run.checkpoint_every=1", "run.mesh_data=1",
+TINY = ("run.steps=2", "run.log_every=1", "run.eval_every=2", "run.checkpoint_every=2", "run.mesh_data=1",
         "sources=('simulator:12',)")  # fmt: skip
 
 
@@ -20,8 +20,10 @@ def ecgs():
 @pytest.fixture(scope="module")
 def runs(config_of, debug_runs, tmp_path_factory):
     root = tmp_path_factory.mktemp("encoders")
-    classifier.run(config_of("classifier_debug", *TINY), root / "classifier")
-    clip.run(config_of("clip_debug", *TINY, f"text={debug_runs.text}"), root / "clip")
+    classifier.run(config_of("classifier_debug", *TINY, "model.widths=(8,)"), root / "classifier")
+    clip.run(
+        config_of("clip_debug", *TINY, "model.resnet.widths=(8,)", f"text={debug_runs.text}"), root / "clip"
+    )
     wav2vec.run(config_of("wav2vec_debug", *TINY), root / "encoder")
     return root
 

@@ -17,7 +17,7 @@ from ttecg.train.checkpoint import Checkpoints
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 LOCAL = REPOSITORY / "launch" / "local.sh"
-STEPS, EVERY = 32, 4
+STEPS, EVERY = 24, 4
 SMALL = {
     "model.widths": "(8,)",
     "crop": 64,
@@ -126,7 +126,7 @@ def test_a_job_that_was_killed_and_one_that_was_told_to_stop_end_as_one_that_was
     end(job, workdir, 128 + signal.SIGKILL)
     saved = latest(workdir)
     job = start(workdir, "--resume")
-    hit(workdir, job, saved + 2 * EVERY, 1, signal.SIGTERM)
+    hit(workdir, job, saved + EVERY, 1, signal.SIGTERM)
     end(job, workdir)
     assert "asked to stop: saved step" in output(workdir)
     end(start(workdir, "--resume"), workdir)
@@ -164,6 +164,12 @@ def test_what_comes_from_data_and_other_models_reaches_all_processes(debug_runs,
         "tokenizer": debug_runs.tokenizer,
         "sources": ("simulator:4",),
         "validation": 2,
+        "model.width": 8,
+        "model.kernels": "(3,)",
+        "model.dilations": "(1,)",
+        "judges.periods": "(2,)",
+        "judges.scales": 1,
+        "crop": 16,
         "run.steps": 2,
     }
     end(two_of(workdir, [*command("decoder", workdir, settings), "--distributed"]), workdir)

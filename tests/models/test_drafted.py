@@ -70,7 +70,7 @@ def test_the_cache_changes_nothing():
         return bins, *story.plan(bins)
 
     bins, plan, kinds = jax.device_get(run(*arrays()))
-    found = generator().story(PROMPTS, bins, plan, kinds)
+    found = jax.jit(generator().story)(PROMPTS, bins, plan, kinds)
     assert likeliest(found[0], bins, np.ones(bins.shape, bool))
     free = (plan <= beat_plan.END) & (
         np.arange(plan.shape[1]) < plan.shape[1] - 1
@@ -87,13 +87,17 @@ def generator():
 def test_usual_beats_do_not_depend_on_neighbours_and_other_kinds_are_told_the_first():
     policy, bins = SamplingPolicy(guidance=2.0, draws=3), np.ones((3, len(measures.MEASURES)), np.int32)
 
+    @jax.jit
+    def draw_all(prompts, nothing, keys, bins, free):
+        return usual_beats(generator(), prompts, nothing, keys, policy, bins, free, 250.0)
+
     def drawn(rows):
-        told = PROMPTS[:rows], NOTHING[:rows], keys(rows), policy, bins[:rows], FREE[:rows], 250.0
-        return np.asarray(usual_beats(generator(), *told))
+        return np.asarray(draw_all(PROMPTS[:rows], NOTHING[:rows], keys(rows), bins[:rows], FREE[:rows]))
 
     usual = drawn(3)
     assert usual.shape == (3, KINDS, MODEL.usual_samples, MODEL.leads)
-    np.testing.assert_allclose(drawn(1)[0], usual[0], rtol=1e-2, atol=1e-3)
+    largest = np.abs(usual[0]).max()  # components so large cancel in places, which rounding shows in there
+    np.testing.assert_allclose(drawn(1)[0] / largest, usual[0] / largest, rtol=0, atol=1e-4)
     zeros = np.zeros((3, beat_basis.COMPONENTS), np.float32)
     asked, first = generator().asked(PROMPTS, bins), np.ones_like(zeros)
     told, untold = (generator().velocity(zeros, 0.5, asked, 1, x) for x in (first, zeros))

@@ -16,7 +16,8 @@ def x():
 
 
 def logits(x, **changes):
-    return np.asarray(ResNetConfig(**TINY | changes).create(nnx.Rngs(0))(x))
+    model = ResNetConfig(**TINY | changes).create(nnx.Rngs(0))
+    return np.asarray(jax.jit(model.__call__)(x))
 
 
 def test_without_amplitude_each_lead_may_be_as_tall_as_it_likes(x):
@@ -53,7 +54,7 @@ def test_records_of_a_batch_do_not_see_each_other(x):
 
 def test_every_part_learns(x):
     graph, params = nnx.split(ResNetConfig(**TINY).create(nnx.Rngs(0)))
-    grads = jax.grad(lambda p: (nnx.merge(graph, p)(x) ** 2).sum())(params)
+    grads = jax.jit(jax.grad(lambda p: (nnx.merge(graph, p)(x) ** 2).sum()))(params)
     for path, g in nnx.to_flat_state(grads):
         assert np.abs(g.get_value()).max() > 0, path
 

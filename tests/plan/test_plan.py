@@ -79,7 +79,7 @@ def test_splitting_the_state_makes_it_smaller(config_of, planned):
 def test_what_cannot_fit_says_why_and_what_would_help(config_of, monkeypatch):
     small = dataclasses.replace(topology.cpu(8), usable=2**21, memory=2**21)
     monkeypatch.setattr(topology, "cpu", lambda count: small)
-    config = config_of("generator_debug", *TINY, "model.layers=3")
+    config = config_of("generator_debug", *TINY, "model.layers=2")
     result = plan(config, topology.parse("cpu:8"), records=1000, sample_batch=1, say=lambda line: None)
     assert not result["fits"]
     words = text(result)
