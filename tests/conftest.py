@@ -2,6 +2,7 @@
 and the way to the real recordings where they are at hand."""
 
 import dataclasses
+import gc
 import importlib.metadata
 import os
 import pathlib
@@ -24,6 +25,8 @@ _FLAGS = "--xla_backend_optimization_level=0"
 if platform.machine() == "x86_64" and importlib.metadata.version("jaxlib").startswith("0.10."):
     _FLAGS += " --xla_cpu_use_fusion_emitters=false --xla_cpu_max_isa=AVX"
 os.environ.setdefault("XLA_FLAGS", _FLAGS)
+# traced programs are many objects that stay: to look through all of them seldom is enough
+gc.set_threshold(100_000, 50, 100)
 _WORKER = "PYTEST_XDIST_WORKER" in os.environ
 _CACHE = None
 if _WORKER or "JAX_COMPILATION_CACHE_DIR" not in os.environ:

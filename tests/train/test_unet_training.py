@@ -1,6 +1,5 @@
 """The trainer of the U-net: what it draws, what its loss looks at, and resuming."""
 
-import dataclasses
 import pathlib
 
 import jax.numpy as jnp
@@ -14,40 +13,27 @@ from ttecg.train import unet
 from ttecg.train.config import load_config, override
 
 DEBUG = load_config(pathlib.Path(__file__).resolve().parents[2] / "configs" / "unet_debug.py")
-SHORT = override(
-    DEBUG, ["run.steps=4", "run.log_every=1", "run.eval_every=4", "run.checkpoint_every=2", "run.ema=0.5"]
-)
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("unet") / "straight"
-    return workdir, unet.run(SHORT, workdir)
+def straight(four_steps):
+    return four_steps(unet.run, override(DEBUG, ["run.ema=0.5"]))
 
 
 def test_two_steps_and_two_resumed_equal_four(straight, tmp_path):
-    _, whole = straight
-    two = override(SHORT, ["run.steps=2"])
-    # the schedule is part of the run, so the first half is stopped rather than planned shorter
-    two = dataclasses.replace(two, optimizer=dataclasses.replace(SHORT.optimizer, schedule="constant"))
-    four = dataclasses.replace(SHORT, optimizer=two.optimizer)
-    unet.run(two, tmp_path / "cut")
-    resumed = unet.run(four, tmp_path / "cut", resume=True)
-    once = unet.run(four, tmp_path / "once")
-    for name, value in once.params.items():
-        assert (np.asarray(value) == np.asarray(resumed.params[name])).all(), name
-    assert int(whole.step) == int(resumed.step) == 4
+    straight.assert_resumed_is_the_same(straight.without_last_checkpoint(tmp_path / "copy"))
+    assert int(straight.state.step) == 4
 
 
 def test_training_starts_from_another_run(straight, tmp_path):
-    workdir, state = straight
-    config = override(SHORT, [f"init={workdir}", "run.steps=1", "optimizer.learning_rate=0.0"])
+    workdir = straight.workdir
+    config = override(straight.config, [f"init={workdir}", "run.steps=1", "optimizer.learning_rate=0.0"])
     begun = unet.run(config, tmp_path / "more")
-    for name, value in state.ema.items():
+    for name, value in straight.state.ema.items():
         assert (np.asarray(begun.params[name]) == np.asarray(value)).all()
     with pytest.raises(ValueError, match="checkpoint|no model|none of its"):
-        unet.run(override(SHORT, [f"init={tmp_path / 'nothing'}"]), tmp_path / "fails")
-    wider = override(SHORT, [f"init={workdir}", f"model.widths={(*SHORT.model.widths[:-1], 32)}"])
+        unet.run(override(straight.config, [f"init={tmp_path / 'nothing'}"]), tmp_path / "fails")
+    wider = override(straight.config, [f"init={workdir}", f"model.widths={(*DEBUG.model.widths[:-1], 32)}"])
     with pytest.raises(ValueError, match="do not fit this model at"):
         unet.run(wider, tmp_path / "fails")
     assert not (tmp_path / "fails").exists()
@@ -71,7 +57,7 @@ def test_voltages_put_back_are_no_input_and_only_correlate():
 
 
 def test_a_run_becomes_a_bundle_and_several_join(straight, tmp_path):
-    workdir, _ = straight
+    workdir = straight.workdir
     joined = reconstruct.join([workdir, workdir])
     one = reconstruct.load(workdir)
     x = np.random.default_rng(0).normal(size=(2, 200, 8)).astype(np.float32)
