@@ -1,6 +1,5 @@
 """The drafting generator: what it writes is what teacher forcing finds likeliest, and what is asked for is kept."""
 
-import dataclasses
 import functools
 
 import jax
@@ -13,7 +12,8 @@ from ttecg.data.prompt import Prompt
 from ttecg.models import beat_basis, beat_plan, measures
 from ttecg.models.drafted import DraftedConfig
 from ttecg.models.drafted_choice import story_faults
-from ttecg.models.drafted_sampling import KINDS, WithTokenizer, _Story, draw_story, usual_beats
+from ttecg.models.drafted_sampling import KINDS, WithTokenizer, _Story
+from ttecg.models.drafted_sampling import draw as draw_usual
 from ttecg.models.functional import Functional
 from ttecg.models.sampling import SamplingPolicy, compiled, sampled
 from ttecg.models.tokenizer import TokenizerConfig
@@ -84,36 +84,34 @@ def generator():
     return ALONE.merge(*jax.device_put((params, buffers)))
 
 
-def test_usual_beats_do_not_depend_on_neighbours_and_other_kinds_are_told_the_first():
-    policy, bins = SamplingPolicy(guidance=2.0, draws=3), np.ones((3, len(measures.MEASURES)), np.int32)
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def drawn(params, buffers, rows, policy):
+    told = PROMPTS[:rows], NOTHING[:rows], keys(rows), policy, FREE[:rows], 250.0
+    return draw_usual(BOTH.merge(params, buffers).generator, *told)
 
-    @jax.jit
-    def draw_all(prompts, nothing, keys, bins, free):
-        return usual_beats(generator(), prompts, nothing, keys, policy, bins, free, 250.0)
 
-    def drawn(rows):
-        return np.asarray(draw_all(PROMPTS[:rows], NOTHING[:rows], keys(rows), bins[:rows], FREE[:rows]))
+def test_usual_beats_do_not_depend_on_neighbours():
+    policy = SamplingPolicy(guidance=2.0, draws=3)
+    (story, beats), (alone, beat) = (drawn(*arrays(), rows, policy) for rows in (3, 1))
+    assert beats.shape == (3, KINDS, MODEL.usual_samples, MODEL.leads)
+    np.testing.assert_array_equal(alone.plan[0], story.plan[0])
+    largest = np.abs(beats[0]).max()  # components so large cancel in places, which rounding shows in there
+    np.testing.assert_allclose(beat[0] / largest, beats[0] / largest, rtol=0, atol=1e-4)
 
-    usual = drawn(3)
-    assert usual.shape == (3, KINDS, MODEL.usual_samples, MODEL.leads)
-    largest = np.abs(usual[0]).max()  # components so large cancel in places, which rounding shows in there
-    np.testing.assert_allclose(drawn(1)[0] / largest, usual[0] / largest, rtol=0, atol=1e-4)
-    zeros = np.zeros((3, beat_basis.COMPONENTS), np.float32)
+
+def test_beats_of_another_kind_are_told_the_first():
+    zeros, bins = (
+        np.zeros((3, beat_basis.COMPONENTS), np.float32),
+        np.ones((3, len(measures.MEASURES)), np.int32),
+    )
     asked, first = generator().asked(PROMPTS, bins), np.ones_like(zeros)
     told, untold = (generator().velocity(zeros, 0.5, asked, 1, x) for x in (first, zeros))
     assert not np.allclose(told, untold)
 
 
-def test_of_several_stories_the_one_that_keeps_to_its_numbers_stays():
-    policy = SamplingPolicy(temperature=1.5)
-
-    @functools.partial(jax.jit, static_argnums=2)
-    def faults(params, buffers, draws):
-        told = PROMPTS, NOTHING, keys(), dataclasses.replace(policy, draws=draws), FREE
-        return story_faults(*draw_story(BOTH.merge(params, buffers).generator, *told))
-
-    one, many = (np.asarray(faults(*arrays(), draws)) for draws in (1, 8))
-    assert many.mean() < one.mean()
+def test_of_several_draws_the_one_that_keeps_to_its_numbers_stays():
+    one, many = (drawn(*arrays(), 3, SamplingPolicy(temperature=1.5, draws=n))[0] for n in (1, 8))
+    assert np.mean(story_faults(*many)) < np.mean(story_faults(*one))
 
 
 def test_frames_are_those_of_teacher_forcing():

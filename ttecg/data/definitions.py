@@ -49,7 +49,12 @@ DEFINITIONS: dict[str, dict[str, Between]] = {
     "atrial fibrillation": _FIBRILLATION,
     "atrial fibrillation with rapid ventricular response": {"heart_rate": Between(low=100), **_FIBRILLATION},
     "atrial fibrillation with slow ventricular response": {"heart_rate": Between(high=60), **_FIBRILLATION},
-    "atrial flutter": {"flutter": Between(low=0.5), "rr_cv": _REGULAR},
+    # conducted 2:1 unless something else is asked, and so as even as the flutter is
+    "atrial flutter": {
+        "flutter": Between(low=0.5),
+        "heart_rate": Between(low=125, high=175),
+        "rr_cv": Between(high=0.02),
+    },
     "ventricular premature beats": {"other_beats": Between(low=1), **_EARLY_WIDE},
     "ventricular bigeminy": {"other_beats": Between(low=3), **_EARLY_WIDE},
     "ventricular trigeminy": {"other_beats": Between(low=2), **_EARLY_WIDE},

@@ -13,7 +13,7 @@ from ttecg.models import beat_basis
 from ttecg.models.layers import dropout
 from ttecg.models.transformer import Linear
 
-STEPS = 24  # of the midpoint rule
+STEPS = 12  # of the midpoint rule
 _WAVES = 32  # sines, and as many cosines, by which a moment is told
 _DRAWS = 8  # points on the way that each example of a batch is learned at
 

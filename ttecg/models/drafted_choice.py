@@ -14,7 +14,7 @@ from ttecg.data.flutter import RATES as FLUTTER_RATES
 from ttecg.models import beat_form, beat_measures, beat_plan, measures
 
 _FAR = 6.0  # bins; what is further off is no worse
-_OUTSIDE = 1.0  # of a bin outside of what the report allows, for each that it is away
+_OUTSIDE = 5.0  # of a bin outside of what the report allows, for each that it is away
 _INSIDE = 0.1  # of a bin that the report allows, for each that it is away from the one drawn
 _LIKE, _SPAN_S = (
     0.6,

@@ -16,7 +16,7 @@ from ttecg.models.layout import lay_out_batch, window
 from ttecg.models.sampling import SamplingPolicy, _Guide, _noise, choose, level_factor
 from ttecg.models.tokenizer import TokenizerConfig
 
-_MEASURE, _KIND, _USUAL, _JITTER, _STORY = 100, 101, 110, 102, 1000  # of the randomness
+_MEASURE, _KIND, _USUAL, _JITTER = 100, 101, 110, 102  # of the randomness
 
 
 class WithTokenizer(nnx.Module):
@@ -53,9 +53,8 @@ def sample_drafted(
     given plan is kept, of beats of one kind."""
     free = jnp.broadcast_to(measures.allowed(), (len(prompt), *measures.allowed().shape))
     allowed = free if allowed is None else allowed
-    story = draw_story(both.generator, prompt, unconditional, keys, policy, allowed, plan)
     rate = both.tokenizer.config.rate
-    beats = usual_beats(both.generator, prompt, unconditional, keys, policy, story.bins, allowed, rate)
+    story, beats = draw(both.generator, prompt, unconditional, keys, policy, allowed, rate, plan)
     jitter = jax.vmap(lambda k: jax.random.uniform(jax.random.fold_in(k, _JITTER), story.plan.shape[1:]))(
         keys
     )
@@ -73,55 +72,44 @@ class Story(NamedTuple):
     kinds: jax.Array
 
 
-def draw_story(model, prompt, unconditional, keys, policy: SamplingPolicy, allowed, plan=None) -> Story:
-    """Of `policy.draws` stories of each row the one whose plan is nearest to its numbers; allowed (B, M, BINS)."""
-    batch = len(prompt)
+def draw(model, prompt, unconditional, keys, policy: SamplingPolicy, allowed, rate: float, plan=None):
+    """(Story, usual beats (B, K, W, L) mV): of `policy.draws` stories, each with a usual beat, the one that shows best
+    what was asked for, and of as many beats of another kind. allowed: (B, M, BINS)."""
+    before, batch = window(rate)[0], len(prompt)
 
     def many(x):
         return x if x is None else jnp.repeat(x, policy.draws, 0)
 
-    each = jax.vmap(jax.random.fold_in)(many(keys), jnp.tile(jnp.arange(policy.draws), batch) + _STORY)
-    story = _Story(model, many(prompt), many(unconditional), each, policy)
-    bins = story.measures(many(allowed))
-    drawn = Story(bins, *story.plan(bins, many(plan)))
-    return _best(drawn, drafted_choice.story_faults(*drawn), batch)
-
-
-def usual_beats(model, prompt, unconditional, keys, policy: SamplingPolicy, bins, allowed, rate: float):
-    """(B, K, W, L) mV: of `policy.draws` usual beats of each kind the one that shows best what was asked."""
-    before = window(rate)[0]
-    guide, draws = _Guide(policy), policy.draws
-    asked = guide.double(
-        model.asked(prompt, bins), None if policy.guidance == 1 else model.asked(unconditional, bins)
+    each = jax.vmap(jax.random.fold_in)(many(keys), jnp.tile(jnp.arange(policy.draws), batch))
+    told = many(prompt), many(unconditional), each, policy
+    written = _Story(model, *told)
+    bins = written.measures(many(allowed))
+    story = Story(bins, *written.plan(bins, many(plan)))
+    nothing = jnp.zeros((len(bins), beat_basis.COMPONENTS))
+    coordinates, formed = _usual(model, *told, bins, 0, nothing)
+    beats = jax.vmap(lambda beat, told: beat_form.apply(beat_form.from_form, beat, told, before, rate))(
+        formed, bins
     )
-    factor = policy.temperature * policy.usual_temperature
+    faults = drafted_choice.story_faults(*story)
+    faults += drafted_choice.beat_faults(formed, beats, bins, many(allowed), before, rate)
+    story, first, main = _best((story, coordinates, beats), faults, batch)
+    _, others = _usual(model, *told, many(story.bins), 1, many(first))
+    faults = drafted_choice.other_faults(others, many(main), many(story.bins), before, rate)
+    return story, jnp.stack([main, _best(others, faults, batch)], 1)
 
-    def many(x):
-        return jnp.repeat(x, draws, 0)
 
-    def draw(kind, first):
-        each = jax.vmap(jax.random.fold_in, (0, None))(keys, _USUAL + kind)
-        noise = jax.vmap(lambda k: jax.random.normal(k, (draws, beat_basis.COMPONENTS)))(each)
-        told, before_it = many(asked), guide.double(many(first))
+def _usual(model, prompt, unconditional, keys, policy: SamplingPolicy, bins, kind: int, first):
+    """Coordinates (B, C) and values (B, W, L) of usual beats of a kind; first: coordinates of the commonest beat."""
+    guide = _Guide(policy)
+    asked = model.asked(guide.double(prompt, unconditional), guide.double(bins))
+    noise = jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, _USUAL + kind), first.shape[1:]))(keys)
+    first = guide.double(first)
 
-        def velocity(x, moment):
-            return guide.mix(model.velocity(guide.double(x), moment, told, kind, before_it))
+    def velocity(x, moment):
+        return guide.mix(model.velocity(guide.double(x), moment, asked, kind, first))
 
-        coordinates = travel(velocity, factor * noise.reshape(-1, beat_basis.COMPONENTS))
-        return coordinates, model.usual_beats(coordinates)
-
-    def unformed(beat, told):
-        return beat_form.apply(beat_form.from_form, beat, told, before, rate)
-
-    coordinates, formed = draw(0, jnp.zeros((len(prompt), beat_basis.COMPONENTS)))
-    beats = jax.vmap(unformed)(formed, many(bins))
-    faults = drafted_choice.beat_faults(formed, beats, many(bins), many(allowed), before, rate)
-    first, main = _best((coordinates, beats), faults, len(prompt))
-    _, beats = draw(1, first)
-    other = _best(
-        beats, drafted_choice.other_faults(beats, many(main), many(bins), before, rate), len(prompt)
-    )
-    return jnp.stack([main, other], 1)
+    coordinates = travel(velocity, policy.temperature * policy.usual_temperature * noise)
+    return coordinates, model.usual_beats(coordinates)
 
 
 def _best(drawn, faults, batch: int):
