@@ -38,7 +38,7 @@ _FIBRILLATION = {"rr_cv": Between(low=0.14), "pr_ms": _NONE, "p_ii_mv": _NONE}
 _WIDE = Between(low=129)
 _EARLY_WIDE = {"other_early": Between(high=0.78), "other_qrs_ms": Between(low=130)}
 _SINUS = {"pr_ms": Between(low=130, high=200), "p_ii_mv": Between(low=0.02)}
-_INFERIOR_Q, _ANTERIOR_Q = {"q_inferior": Between(low=2)}, {"q_anterior": Between(low=2)}
+_INFERIOR_Q, _ANTERIOR_Q = {"q_inferior": Between(low=2)}, {"q_anterior": Between(low=3)}
 _UP, _DOWN = Between(low=10), Between(high=-10)
 
 # phrase -> measure -> range; of two ranges that exclude each other the phrase that stands first here wins
@@ -60,7 +60,7 @@ DEFINITIONS: dict[str, dict[str, Between]] = {
     "ventricular trigeminy": {"other_beats": Between(low=2), **_EARLY_WIDE},
     # conduction: AHA/ACCF/HRS recommendations, part III, 2009
     "ventricular paced rhythm": {"qrs_ms": Between(low=156), "axis_deg": Between(low=-170, high=-58)},
-    "first-degree av block": {"pr_ms": Between(low=222)},
+    "first-degree av block": {"pr_ms": Between(low=232), "p_ii_mv": Between(low=0.035)},
     "left bundle branch block": {"qrs_ms": _WIDE, "area_v1": _DOWN, "area_i": _UP, "area_left": _UP},
     "right bundle branch block": {
         "qrs_ms": _WIDE,

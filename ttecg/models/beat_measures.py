@@ -16,7 +16,7 @@ from ttecg.ecg import LEADS, to_twelve
 from ttecg.models.beat_form import P_AT, P_WIDTH
 
 # of a Q wave; a little more than is asked for, since a reader measures the ECG and not its usual beat
-_Q_MV, _Q_S, _Q_OF_R = 0.12, 0.034, 0.25
+_Q_MV, _Q_S, _Q_OF_R, _R_MV = 0.12, 0.034, 0.25, 0.02
 _ST_S, _T_FROM_S, _T_TO_S = 0.06, 0.08, 0.36  # after the end of QRS
 
 
@@ -138,6 +138,6 @@ def has_q(x_F, onset, offset):
     return (
         (deep >= _Q_MV)
         & (deep >= _Q_OF_R * jnp.maximum(x_F[top], 0))
-        & (jnp.where(first, x_F, -jnp.inf).max() < 0.05)
+        & (jnp.where(first, x_F, -jnp.inf).max() < _R_MV)
         & wide
     )
