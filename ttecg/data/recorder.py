@@ -3,7 +3,8 @@
 Models see and write 0.5 to 40 Hz. Real recordings hold more, and any eye that is used to them sees the lack. A Recorder
 knows, from recordings, how strong each band outside is in each lead (jointly Gaussian logarithms), how leads share it,
 and how much of its edge a band-limited signal has lost; it draws another such recording around a made heart. Above the
-band it tells what is there all the time from what comes with each QRS, and is the same in each.
+band it tells what is there all the time from what comes with each QRS: its peaks are sharper than the band allows, the
+more so the steeper they are.
 
 Axes: T time at RATE, F frequencies, N bands, L the eight independent leads.
 """
@@ -22,7 +23,11 @@ HIGH = np.array([44, 46.5, 49, 51, 55, 60, 70, 80, 100, 130, 160, 200, 250.01])
 GAINS = np.arange(14.0, 45.0, 2.0)  # Hz at which the edge is raised
 _MOST = 3.0  # the largest such factor
 _COMPONENTS = 24  # of the joint distribution of powers
-_SNIPPET = 60  # samples around R that come with each QRS
+_SNIPPET = 60  # samples around R in which a QRS is sharp
+_APART, _SLOPES = (
+    6,
+    (28.0, 40.0),
+)  # samples between two sharp points of a QRS; Hz by which its steepness is judged
 _QUIET = 0.4  # this quantile of the power in half-second pieces is what is there all the time
 _PIECE = 200
 
@@ -30,7 +35,8 @@ _PIECE = 200
 @dataclasses.dataclass(frozen=True)
 class Recorder:
     """gain (len(GAINS),); correlation (N, L, L) of leads in each band, low ones first; mean (V,), axes (C, V), spread
-    (C,) and rest (V,) of the logarithms of powers: low bands, high ones at all times, high ones with QRS."""
+    (C,) and rest (V,) of the logarithms of powers: low bands, high ones at all times, and high ones with QRS, the last
+    over the power at 28-40 Hz that is written."""
 
     gain: np.ndarray
     correlation: np.ndarray
@@ -49,7 +55,7 @@ class Recorder:
         low, always, locked = np.split(drawn, [len(LOW) - 1, len(LOW) + len(HIGH) - 2])
         samples = len(heart_TxL)
         noise = self._noise(rng, samples, LOW, low) + self._noise(rng, samples, HIGH, always)
-        noise += self._with_qrs(rng, samples, locked, peaks)
+        noise += _sharp_peaks(heart_TxL, locked * _steepness(heart_TxL), peaks)
         return sharpened(heart_TxL, self.gain) + amount * noise
 
     def _noise(self, rng, samples: int, edges, power_NxL) -> np.ndarray:
@@ -64,15 +70,41 @@ class Recorder:
         f[0] = 0
         return np.fft.irfft(f, n=samples, axis=0)
 
-    def _with_qrs(self, rng, samples: int, power_NxL, peaks) -> np.ndarray:
-        """(T, L): one snippet that every QRS repeats, whose mean power over the record is that given."""
-        half, out = _SNIPPET // 2, np.zeros((samples, len(INDEPENDENT)))
-        shape_W = np.exp(-0.5 * ((np.arange(_SNIPPET) - half) / (_SNIPPET / 5)) ** 2)
-        whole = [p for p in np.round(peaks).astype(int) if half <= p < samples - half]
-        snippet = self._noise(rng, samples, HIGH, power_NxL)[:_SNIPPET] * shape_W[:, None]
-        for p in whole:
-            out[p - half : p + half] += snippet * np.sqrt(samples / len(whole) / (shape_W**2).sum())
+
+def _sharp_peaks(heart_TxL, power_NxL, peaks) -> np.ndarray:
+    """(T, L): what makes the two sharpest points of each lead's usual QRS sharper, with the mean power over the record
+    that is given in each band of HIGH."""
+    half, samples, out = _SNIPPET // 2, len(heart_TxL), np.zeros_like(heart_TxL)
+    whole = [p for p in np.round(peaks).astype(int) if half <= p < samples - half]
+    if not whole:
         return out
+    beat_WxL = np.median([heart_TxL[p - half : p + half] for p in whole], axis=0)
+    bend_WxL = -np.diff(beat_WxL, 2, axis=0, prepend=beat_WxL[:1], append=beat_WxL[-1:])
+    frequency = np.fft.rfftfreq(2 * _SNIPPET, 1 / RATE)
+    band = np.clip(np.digitize(frequency, HIGH) - 1, 0, len(power_NxL) - 1)
+    for lead, (bend_W, power_N) in enumerate(zip(bend_WxL.T, power_NxL.T)):
+        size = np.where(frequency >= HIGH[0], np.sqrt(power_N[band]), 0.0)
+        pulse = np.roll(np.fft.irfft(size), _SNIPPET)
+        snippet = np.zeros(_SNIPPET)
+        for place in _sharpest(bend_W):
+            snippet += bend_W[place] * pulse[_SNIPPET - place : 2 * _SNIPPET - place]
+        energy = power_N @ np.diff(HIGH) / (RATE / 2) * samples / len(whole)
+        snippet *= np.sqrt(energy / ((snippet**2).sum() + 1e-12))
+        for p in whole:
+            out[p - half : p + half, lead] += snippet
+    return out
+
+
+def _sharpest(bend_W) -> list[int]:
+    """The two places that bend most, some way apart."""
+    first = int(np.abs(bend_W).argmax())
+    far = np.abs(np.arange(len(bend_W)) - first) >= _APART
+    return [first, int(np.where(far, np.abs(bend_W), -1.0).argmax())]
+
+
+def _steepness(heart_TxL) -> np.ndarray:
+    """(L,) mean power per frequency at 28-40 Hz."""
+    return _powers(heart_TxL, np.array(_SLOPES))[0][0]
 
 
 def fit(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Recorder:
@@ -85,7 +117,8 @@ def fit(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Recorder:
         low, correlation_low = _powers(recorded, LOW)
         high, correlation_high = _powers(recorded, HIGH)
         always = high * _quiet_share(recorded)
-        powers.append(np.log(np.concatenate([low, always, high - always])).ravel())
+        locked = (high - always) / _steepness(written)
+        powers.append(np.log(np.concatenate([low, always, locked])).ravel())
         shared.append(np.concatenate([correlation_low, correlation_high]))
     if len(powers) < 8:
         raise ValueError(f"{len(powers)} recordings are too few to learn a recorder from; give at least 8")
