@@ -20,10 +20,11 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Tests compile more than they compute. XLA of JAX 0.10 has an older emitter too, which compiles a training step in a
 # third of the time. It computes anew what several read, so no instructions that round a sum of a product once: they
-# would round it differently for each.
+# would round it differently for each. Small programs are not worth splitting, nor asking another library about.
 _FLAGS = "--xla_backend_optimization_level=0"
 if platform.machine() == "x86_64" and importlib.metadata.version("jaxlib").startswith("0.10."):
     _FLAGS += " --xla_cpu_use_fusion_emitters=false --xla_cpu_max_isa=AVX"
+    _FLAGS += " --xla_cpu_parallel_codegen_split_count=1 --xla_cpu_use_xnnpack=false"
 os.environ.setdefault("XLA_FLAGS", _FLAGS)
 # traced programs are many objects that stay: to look through all of them seldom is enough
 gc.set_threshold(100_000, 50, 100)

@@ -1,5 +1,6 @@
 """The evaluation of generated ECGs from end to end with tiny networks, and its parts by known answers."""
 
+import functools
 import json
 
 import numpy as np
@@ -18,6 +19,11 @@ from ttecg.evaluate.seen import look
 def real(reported_set, eyes):
     records = open_dataset(reported_set, "all")
     return look((records[i] for i in range(len(records))), eyes, len(records), "recorded", 2)
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    monkeypatch.setattr(fidelity, "fidelity_rows", functools.partial(fidelity.fidelity_rows, draws=4))
 
 
 def test_a_set_against_itself_has_no_faults(real, eyes, tmp_path, capsys):
@@ -146,6 +152,8 @@ def test_wrong_input_is_one_line(reported_set, tmp_path, capsys, debug_bundle, m
 
 def test_it_generates_and_judges(reported_set, eyes, debug_bundle, monkeypatch, tmp_path):
     monkeypatch.setattr(generation, "open_eyes", lambda *a: eyes)
-    found = generation.evaluate(debug_bundle, reported_set, "all", num=40, edits=1, out=tmp_path / "out")
-    assert found["generated"] == 40 and len(found["edits"]) == len(text_adherence.EDITS)
+    two = functools.partial(text_adherence.edit_rows, edits=text_adherence.EDITS[:2])
+    monkeypatch.setattr(text_adherence, "edit_rows", two)
+    found = generation.evaluate(debug_bundle, reported_set, "all", num=32, edits=1, out=tmp_path / "out")
+    assert found["generated"] == 32 and len(found["edits"]) == 2
     assert (tmp_path / "out" / "generation.html").stat().st_size > 100_000

@@ -20,7 +20,7 @@ from ttecg.models.tokenizer import TokenizerConfig
 
 TOKENIZER = TokenizerConfig(samples=508, width=8, coarse_width=8, blocks=1, levels=2, codes=9, code_dim=8)
 MODEL = DraftedConfig(
-    layers=2, width=32, heads=2, head_dim=16, frame_layers=1, frame_width=32, frame_heads=2, vocab=40, prompt=16,
+    layers=1, width=32, heads=2, head_dim=16, frame_layers=1, frame_width=32, frame_heads=2, vocab=40, prompt=16,
     frames=63, levels=2, codes=9, code_dim=8, compute="float32",
 )  # fmt: skip
 BOTH = Functional(functools.partial(WithTokenizer, MODEL, TOKENIZER))

@@ -16,7 +16,7 @@ from ttecg.models.sampling import SamplingPolicy, choose, compiled, keep_likely,
 
 BASE = Functional(
     GeneratorConfig(
-        layers=2,
+        layers=1,
         width=32,
         heads=4,
         kv_heads=2,
@@ -33,7 +33,7 @@ BASE = Functional(
 )
 PAPER = Functional(
     PaperGeneratorConfig(
-        layers=2, width=32, heads=2, head_dim=16, vocab=110, prompt=10, frames=7, codes=9, compute="float32"
+        layers=1, width=32, heads=2, head_dim=16, vocab=110, prompt=10, frames=7, codes=9, compute="float32"
     ).create
 )
 PROMPTS = np.array(

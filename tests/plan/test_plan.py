@@ -79,7 +79,7 @@ def test_splitting_the_state_makes_it_smaller(config_of, planned):
 def test_what_cannot_fit_says_why_and_what_would_help(config_of, monkeypatch):
     small = dataclasses.replace(topology.cpu(8), usable=2**21, memory=2**21)
     monkeypatch.setattr(topology, "cpu", lambda count: small)
-    config = config_of("generator_debug", *TINY, "model.layers=2")
+    config = config_of("generator_debug", *TINY)
     result = plan(config, topology.parse("cpu:8"), records=1000, sample_batch=1, say=lambda line: None)
     assert not result["fits"]
     words = text(result)
@@ -93,7 +93,8 @@ def test_command_in_its_own_process(config_of, tmp_path):
     config = tmp_path / "tiny.py"
     config.write_text("from ttecg.train.unet import UNetTraining\n\nconfig = UNetTraining()\n")
     out = tmp_path / "plan.json"
-    words = ["plan", "--config", config, "--topology", "h200x8", "--json", out, "--set", "run.batch=8"]
+    words = ["plan", "--config", config, "--topology", "h200x8", "--json", out]
+    words += ["--set", "run.batch=8", "--set", "model.widths=(8,16)"]
     done = subprocess.run(
         [sys.executable, "-m", "ttecg", *map(str, words)], capture_output=True, text=True, env={**os.environ}
     )

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from ttecg.models import two_lead, two_lead_adversary
 from ttecg.train import sharding
 from ttecg.train.config import load_config, open_workdir
 from ttecg.train.loop import RunConfig
@@ -32,6 +33,7 @@ TINY = {
     "drafted": ("model.width=16", "model.frames=24", "prompt_length=8", "model.codes=16", "model.forget=0"),
     "decoder": (
         "model.width=16",
+        "model.doublings=1",
         "model.kernels=(3,)",
         "model.dilations=(1,)",
         "judges.periods=(2,)",
@@ -41,9 +43,9 @@ TINY = {
     ),
     "unet": (),
     "two_lead": ("cycle=0", "style_reconstruction=0", "diversity=0", "model.widths=(8,16)", "crop=200"),
-    "classifier": (),
-    "clip": ("model.vocab=40", "crop=128"),
-    "wav2vec": (),
+    "classifier": ("model.widths=(8,)",),
+    "clip": ("model.vocab=40", "model.resnet.widths=(8,)", "crop=128"),
+    "wav2vec": ("model.stem_layers=1",),
     "noise_detector": (),
 }
 # data, model, fully sharded
@@ -81,7 +83,10 @@ def losses(objective: Objective, run: RunConfig, state, steps: int = 5) -> np.nd
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_one_device_equals_eight(config_of, name):
+def test_one_device_equals_eight(config_of, name, monkeypatch):
+    # depths that no config sets
+    monkeypatch.setattr(two_lead._StyleEncoder, "DILATIONS", (1, 2))
+    monkeypatch.setattr(two_lead_adversary, "_WIDTHS", (8, 16))
     objective = objective_of(config_of(f"{name}_debug", *TINY[name]))
     start = first_state(objective)
     one = losses(objective, RUN, start)
