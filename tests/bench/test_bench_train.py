@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ttecg import cli
-from ttecg.bench import train
+from ttecg.bench import product, train
 from ttecg.bench.product import product_rate
 from ttecg.models.layers import attend, attention_by
 from ttecg.train.config import override
@@ -16,6 +16,11 @@ from ttecg.train.sharding import make_mesh
 
 TINY = ["model.layers=1", "model.width=16", "model.frames=24", "prompt_length=8", "model.codes=16"]
 ONE = ["run.mesh_data=1"]
+
+
+@pytest.fixture(autouse=True)
+def small_product(monkeypatch):
+    monkeypatch.setattr(product, "_SIDE", {"cpu": 512})
 
 
 def test_rows_of_what_is_varied(capsys, tmp_path):

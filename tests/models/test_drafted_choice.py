@@ -1,5 +1,6 @@
 """The draw that shows what was asked for has the fewest faults."""
 
+import jax
 import numpy as np
 
 from ttecg.data.beats import median_beat
@@ -41,21 +42,23 @@ def test_a_plan_of_the_rate_and_the_premature_beats_asked_for():
 
 def test_a_beat_inside_what_the_report_allows():
     beats = np.stack([beat_of("sinus rhythm")[0], beat_of("left bundle branch block")[0]])
-    read = beat_measures.read(beats, BEFORE, RATE)
+    read = jax.jit(beat_measures.read, static_argnums=(1, 2))(beats, BEFORE, RATE)
     own = {name: np.asarray(v) for name, v in measures.bins_of(read).items()}
+    faults_of = jax.jit(beat_faults, static_argnums=(4, 5))
     for i in range(2):
         asked = np.zeros((2, len(measures.MEASURES)), np.int32)
         for name, number in own.items():
             asked[:, measures.NAMES.index(name)] = number[i]
         allowed = np.broadcast_to(measures.allowed(), (2, *measures.allowed().shape)).copy()
         allowed[:, measures.NAMES.index("qrs_ms")] = np.arange(measures.BINS) == own["qrs_ms"][i]
-        faults = np.asarray(beat_faults(beats, beats, asked, allowed, BEFORE, RATE))
+        faults = np.asarray(faults_of(beats, beats, asked, allowed, BEFORE, RATE))
         assert faults.argmin() == i and faults[i] == 0 and faults[1 - i] > 2
 
 
 def test_flutter_waves_of_a_beat_are_those_of_its_ecg():
     """Waves at 300/min, at every second and third beat, and a beat without."""
     shares, truth = [], []
+    share_of = jax.jit(flutter_share, static_argnums=(2, 3))
     t = np.arange(2500) / RATE
     for rr, size in ((0.4, 0.1), (0.6, 0.1), (0.6, 0.03), (0.6, 0.0)):
         peaks = np.arange(0.2, 10, rr)
@@ -65,7 +68,7 @@ def test_flutter_waves_of_a_beat_are_those_of_its_ecg():
         ecg = ECG(x, INDEPENDENT, RATE)
         truth.append(flutter_shares(ecg, median_beat(ecg, np.round(peaks * RATE).astype(int)), peaks).locked)
         beat = usual_beats(x, peaks * RATE, RATE, BEFORE, LENGTH)[0][:1]
-        shares.append(float(flutter_share(beat, np.array([rr]), BEFORE, RATE)[0]))
+        shares.append(float(share_of(beat, np.array([rr]), BEFORE, RATE)[0]))
     assert np.abs(np.subtract(shares, truth)).max() < 0.2 and shares[1] > 0.7 > 0.4 > shares[3]
 
 
