@@ -13,5 +13,5 @@ config = GeneratorTraining(
     model=DraftedConfig(),
     partial=0.4,
     every=5,
-    run=RunConfig(steps=3000, batch=64, eval_every=250, checkpoint_every=100),
+    run=RunConfig(steps=1600, batch=64, eval_every=250, checkpoint_every=100),
 )

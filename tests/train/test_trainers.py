@@ -11,7 +11,7 @@ from ttecg.bundle import load_fitting, load_tokenizer
 from ttecg.data.prompt import PromptEncoder
 from ttecg.models import beat_plan
 from ttecg.models.paper_generator import PaperGeneratorConfig
-from ttecg.train import generator, tokenizer
+from ttecg.train import codes, generator, tokenizer
 from ttecg.train.checkpoint import Checkpoints
 
 TINY_TOKENIZER = (
@@ -138,6 +138,17 @@ def test_a_generator_starts_from_what_fits_of_another(debug_runs, config_of, cap
         load_fitting(debug_runs.tokenizer, fresh)
 
 
+def test_a_recording_whose_finding_is_too_rare_is_left_out():
+    reports = np.array(
+        ["sinus rhythm"] * 6 + ["sinus rhythm. ventricular paced rhythm"] * 2 + ["sinus rhythm. vaens"]
+    )
+    empty = np.zeros(len(reports))
+    simulated = np.arange(len(reports)) == 7
+    made = codes.Examples(empty, empty, reports, np.full(len(reports), ""), empty, empty, empty, simulated)
+    assert (made.rarity(0.5) > 0).all()
+    assert np.flatnonzero(made.rarity(0.5, least=2) == 0).tolist() == [6]  # the other one is simulated
+
+
 def test_early_frames_and_rare_findings_are_set_by_the_config(debug_runs, config_of, tmp_path):
     config, vq = config_of("generator_debug", "early=5"), load_tokenizer(debug_runs.tokenizer)
     encoder = PromptEncoder.load(debug_runs.text / "text.model")
@@ -148,7 +159,7 @@ def test_early_frames_and_rare_findings_are_set_by_the_config(debug_runs, config
     np.testing.assert_array_equal(row["weights"], np.where(before, 5, 1))
     assert row["prompt"].shape == (config.prompt_length,) and row["codes"].shape == (312, 2)
     weights = examples.rarity(0.5)
-    assert weights.min() == 1 and weights.max() <= 20 and (examples.rarity(0.0) == 1).all()
+    assert weights.min() == 1 and weights.max() <= 4 and (examples.rarity(0.0) == 1).all()
     again = generator.codes.extract("simulator:4", "validation", vq, 1, 0, tmp_path)  # from the cache
     for field in dataclasses.fields(examples):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(examples, field.name))

@@ -35,11 +35,11 @@ class DraftedConfig:
     head_dim: int = 64
     beat_layers: int = 3
     beat_width: int = 368
-    beat_dropout: float = 0.15
+    beat_dropout: float = 0.25
     frame_layers: int = 4
     frame_width: int = 192
     frame_heads: int = 3
-    dropout: float = 0.1
+    dropout: float = 0.15
     # probability in training that a frame before is shown as drafted, so that its errors are not all believed later
     forget: float = 0.15
     # prompt ids (conditions and text pieces), and the longest prompt

@@ -21,7 +21,7 @@ from ttecg.bundle import digest
 from ttecg.data import augment, reports
 from ttecg.data.batches import Source
 from ttecg.data.beats import r_peaks
-from ttecg.data.findings import PHRASE_OF_SCP
+from ttecg.data.findings import FINDINGS, PHRASE_OF_SCP
 from ttecg.data.prompt import Prompt
 from ttecg.ecg import ECG, SEXES
 from ttecg.models import beat_plan
@@ -69,16 +69,26 @@ class Examples:
             origin="simulated" if self.simulated[index] else "recorded",
         )
 
-    def rarity(self, exponent: float) -> np.ndarray:
-        """(M,) sampling weights: the mean of an example's phrases' frequency ** -exponent, at most 20-fold."""
+    def rarity(self, exponent: float, least: int = 0) -> np.ndarray:
+        """(M,) sampling weights: the mean of an example's phrases' frequency ** -exponent, at most 4-fold. Recorded
+        examples with a finding that fewer than `least` recorded ones have weigh nothing: they would be learned by
+        heart."""
         phrases = [set(f"{a}. {b}".split(". ")) - {""} for a, b in zip(self.reports, self.statements)]
-        count: dict[str, int] = {}
-        for group in phrases:
-            for phrase in group:
-                count[phrase] = count.get(phrase, 0) + 1
+        count = _counts(phrases)
         rare = {p: (max(n, len(self) / 200) / len(self)) ** -exponent for p, n in count.items()}
         weights = np.array([np.mean([rare[p] for p in sorted(group)]) if group else 1.0 for group in phrases])
-        return np.minimum(weights / weights.min(), 20.0)
+        recorded = _counts(group for group, made in zip(phrases, self.simulated) if not made)
+        alone = {p for p, n in recorded.items() if n < least and p in FINDINGS}
+        known = np.array([made or not group & alone for group, made in zip(phrases, self.simulated)])
+        return np.minimum(weights / weights.min(), 4.0) * known
+
+
+def _counts(groups) -> dict[str, int]:
+    count: dict[str, int] = {}
+    for group in groups:
+        for phrase in group:
+            count[phrase] = count.get(phrase, 0) + 1
+    return count
 
 
 @functools.lru_cache(maxsize=65_536)

@@ -69,6 +69,8 @@ class GeneratorTraining:
     variants: int = 8
     # rare findings are drawn more often: exponent on their frequency, 0 for not at all
     balance: float = 0.5
+    # of each source, recordings with a finding that fewer recordings have are left out: they would be copied
+    anonymity: int = 4
     # probability that only some of a report's phrases are told: who asks names less than a report does
     partial: float = 0.0
     # probabilities: the text is left out; each of age, sex and heart rate is; labels' text stands for the report's
@@ -97,7 +99,7 @@ class GeneratorTraining:
     run: RunConfig = RunConfig(steps=4000, batch=16, eval_every=250, checkpoint_every=100)
 
     def __post_init__(self):
-        at_least(self, validation=1, variants=1, prompt_length=len(self.conditions) + 2)
+        at_least(self, validation=1, variants=1, anonymity=0, prompt_length=len(self.conditions) + 2)
         if len(self.level_loss) != self.model.levels:
             raise ValueError(
                 f"level_loss has {len(self.level_loss)} weights for {self.model.levels} levels of codes"
@@ -193,11 +195,18 @@ def resolve(model, tokenizer, encoder: PromptEncoder):
 
 
 def _row_maker(config, encoder, examples, mixture):
-    edges = [np.cumsum(e.rarity(config.balance)) for e in examples]
+    least = config.anonymity * config.variants
+    edges = [np.cumsum(e.rarity(config.balance, least)) for e in examples]
+    for name, edge in zip(batches.with_split(config.sources, "train"), edges):
+        if not edge[-1]:
+            raise ValueError(
+                f"{name}: each recording has a finding that fewer than {config.anonymity} have; "
+                f"lower anonymity (0 keeps all) or give more recordings"
+            )
 
     def row(rng: np.random.Generator) -> dict:
         source, _ = mixture.draw(rng)
-        index = int(np.searchsorted(edges[source], rng.random() * edges[source][-1]))
+        index = int(np.searchsorted(edges[source], rng.random() * edges[source][-1], side="right"))
         return _row(
             encoder,
             config,
