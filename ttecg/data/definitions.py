@@ -36,7 +36,7 @@ _NONE = Between(absent=True)
 _REGULAR = Between(high=0.1)
 _FIBRILLATION = {"rr_cv": Between(low=0.14), "pr_ms": _NONE, "p_ii_mv": _NONE}
 _WIDE = Between(low=129)
-_EARLY_WIDE = {"other_early": Between(high=0.78), "other_qrs_ms": Between(low=130)}
+_EARLY_WIDE = {"other_early": Between(low=0.5, high=0.78), "other_qrs_ms": Between(low=130)}
 _SINUS = {"pr_ms": Between(low=130, high=200), "p_ii_mv": Between(low=0.02)}
 _INFERIOR_Q, _ANTERIOR_Q = {"q_inferior": Between(low=2)}, {"q_anterior": Between(low=3)}
 _UP, _DOWN = Between(low=10), Between(high=-10)
@@ -51,11 +51,11 @@ DEFINITIONS: dict[str, dict[str, Between]] = {
     "atrial fibrillation with slow ventricular response": {"heart_rate": Between(high=60), **_FIBRILLATION},
     # conducted 2:1 unless something else is asked, and so as even as the flutter is
     "atrial flutter": {
-        "flutter": Between(low=0.5),
+        "flutter": Between(low=0.6),
         "heart_rate": Between(low=125, high=175),
         "rr_cv": Between(high=0.02),
     },
-    "ventricular premature beats": {"other_beats": Between(low=1), **_EARLY_WIDE},
+    "ventricular premature beats": {"other_beats": Between(low=2), **_EARLY_WIDE},
     "ventricular bigeminy": {"other_beats": Between(low=3), **_EARLY_WIDE},
     "ventricular trigeminy": {"other_beats": Between(low=2), **_EARLY_WIDE},
     # conduction: AHA/ACCF/HRS recommendations, part III, 2009
