@@ -35,11 +35,11 @@ def mesh_sizes(count: int, data: int, model: int, where: str) -> tuple[int, int]
     """How many of `count` devices lie along 'data' and 'model'; data=0 takes all. ValueError where there are too few,
     or where some would be left over; where: whose devices they are."""
     asked = f"a mesh of {data or 'all'} x {model} (run.mesh_data x run.mesh_model)"
-    if not data and count % model:
+    if not data and model < count and count % model:
         raise ValueError(
             f"{asked} leaves some of the {count} devices of {where} idle; choose a divisor of {count}"
         )
-    data = data or count // model
+    data = data or max(1, count // model)
     if data * model > count:
         raise ValueError(f"{asked} needs {data * model} devices; {where} has {count}")
     return data, model
