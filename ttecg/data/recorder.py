@@ -24,10 +24,8 @@ GAINS = np.arange(14.0, 45.0, 2.0)  # Hz at which the edge is raised
 _MOST = 3.0  # the largest such factor
 _COMPONENTS = 24  # of the joint distribution of powers
 _SNIPPET = 60  # samples around R in which a QRS is sharp
-_APART, _SLOPES = (
-    6,
-    (28.0, 40.0),
-)  # samples between two sharp points of a QRS; Hz by which its steepness is judged
+_APART = 6  # samples between two sharp points of a QRS
+_SLOPES = (28.0, 40.0)  # Hz by which the steepness of a QRS is judged
 _QUIET = 0.4  # this quantile of the power in half-second pieces is what is there all the time
 _PIECE = 200
 
