@@ -8,6 +8,7 @@ from ttecg.ecg import ECG
 from ttecg.evaluate import intervals
 from ttecg.evaluate.intervals import (
     FIELDS,
+    class_rows,
     condition_row,
     difference,
     interval_rows,
@@ -125,6 +126,25 @@ def test_rows_of_means_spreads_and_what_was_measured():
     assert row["floor, same text"] > 0
     empty = rows(made, made)["pr_ms"]
     assert empty["measured"] == 0 and np.isnan(empty["made"]) and np.isnan(empty["sd"])
+
+
+def test_rows_of_classes_take_their_own_records():
+    rng = np.random.default_rng(0)
+    real = rng.normal(400, 20, (30, len(FIELDS)))
+    target = np.zeros((30, 3))
+    target[:20, 0], target[20:, 1], target[:7, 2] = 1, 1, 1
+    target[20, 0] = np.nan  # not known
+    made = real.copy()
+    made[20:] += 15
+    found = {
+        (r["class"], r["measure"]): r for r in class_rows(made, real, target, "abc", range(30), draws=200)
+    }
+    assert set(found) == {(c, m) for c in "ab" for m in ("pr_ms", "qrs_ms", "qt_ms")}  # too few of the third
+    assert found["a", "qt_ms"]["n"] == 20 and found["a", "qt_ms"]["difference"] == 0
+    row = found["b", "qt_ms"]
+    assert row["difference"] == pytest.approx(15) and row["difference 95 %"] == pytest.approx((15, 15))
+    assert row["recorded"] == pytest.approx(real[20:, FIELDS.index("qt_ms")].mean())
+    assert row["sd"] == pytest.approx(row["recorded sd"])
 
 
 def test_axes_on_both_sides_of_180_degrees_have_their_mean_there():

@@ -14,6 +14,7 @@ from ttecg import encoders, generate
 from ttecg.data.dataset import open_dataset
 from ttecg.data.prompt import Prompt
 from ttecg.data.reports import canonical
+from ttecg.data.statements import CLASSES
 from ttecg.evaluate import fidelity, intervals, text_adherence
 from ttecg.evaluate.generation_report import Section, publish
 from ttecg.evaluate.given import prompt_of, reported, with_reports
@@ -90,6 +91,7 @@ def measure(made: Seen, real: Seen, record_M, eyes: Eyes, seed: int = 0) -> list
         if known.any()
         else []
     )
+    classes = [eyes.classifier.names.index(name) for name in CLASSES if name in eyes.classifier.names]
     return [
         Section("fidelity", "sets of ECGs; floor: recorded against recorded", fidelity.fidelity_rows(
             made, real, record_M, seed=seed)),
@@ -98,6 +100,9 @@ def measure(made: Seen, real: Seen, record_M, eyes: Eyes, seed: int = 0) -> list
         Section("heart rate", "against the heart rate that was asked for", numbers),
         Section("intervals", "floor: two recorded ECGs under one text; shuffled: a recorded ECG of another text",
                 intervals.interval_rows(mine.measured, theirs.measured, theirs.texts, patients, seed)),
+        Section("classes", "intervals by superclass: recorded ECGs of the class, and those made of their reports",
+                intervals.class_rows(mine.measured, theirs.measured, theirs.target[:, classes],
+                                     [eyes.classifier.names[i] for i in classes], patients, seed)),
         Section("physics", "what holds for every ECG", _physics_rows(made, real)),
     ]  # fmt: skip
 

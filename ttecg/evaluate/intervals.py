@@ -23,6 +23,7 @@ class Measured:
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Measured))
+_LEAST = 8  # records of a class, for its means to be shown
 NOTHING = Measured(*[np.nan] * len(FIELDS))
 
 
@@ -95,6 +96,29 @@ def interval_rows(made_NxF, real_NxF, texts, patients, seed: int = 0, draws: int
             "floor, same text": _mean(difference(real[same >= 0], real[same[same >= 0]], name)),
             "shuffled": _mean(difference(made, real[other], name)),
         })  # fmt: skip
+    return rows
+
+
+def class_rows(
+    made_NxF, real_NxF, target_NxL, names, patients, seed: int = 0, draws: int = 1000
+) -> list[dict]:
+    """PR, QRS and QT by class: a row for each interval of each class that at least `_LEAST` records have. Mean, spread
+    and how many could be measured, of the recorded ECGs of that class and of those made of their reports. target: 1
+    where a record has the label of `names`."""
+    rows = []
+    for label, has in zip(names, np.asarray(target_NxL).T == 1):
+        if has.sum() < _LEAST:
+            continue
+        weights = patient_draws(np.asarray(patients)[has], draws, seed)
+        for name in ("pr_ms", "qrs_ms", "qt_ms"):
+            made, real = (x[has, FIELDS.index(name)] for x in (made_NxF, real_NxF))
+            rows.append({
+                "class": label, "n": int(has.sum()), "measure": name,
+                "made": _mean(made), "recorded": _mean(real), "difference": _mean(made) - _mean(real),
+                "difference 95 %": interval(_weighted(made, weights) - _weighted(real, weights)),
+                "sd": _spread(made, name), "recorded sd": _spread(real, name),
+                "measured": float(np.isfinite(made).mean()), "recorded measured": float(np.isfinite(real).mean()),
+            })  # fmt: skip
     return rows
 
 
