@@ -71,9 +71,8 @@ DEFINITIONS: dict[str, dict[str, Between]] = {
     "incomplete right bundle branch block": {"qrs_ms": Between(low=96, high=122)},
     "left anterior fascicular block": {"axis_deg": Between(low=-90, high=-40)},
     "left posterior fascicular block": {"axis_deg": Between(low=90, high=180)},
-    # QTc of 450 ms and more; 340 ms and less at the rates of sinus rhythm: ESC guidelines on ventricular arrhythmias, 2022
+    # a QTc of at least 440 ms at 60 beats per minute: AHA/ACCF/HRS recommendations, part IV, 2009 (450, 460 in women)
     "long qt interval": {"qt_ms": Between(low=440)},
-    "short qt interval": {"qt_ms": Between(high=340)},
     # axis and voltage: Sokolow and Lyon, 1949
     "left axis deviation": {"axis_deg": Between(low=-90, high=-30)},
     "right axis deviation": {"axis_deg": Between(low=90, high=180)},
