@@ -27,6 +27,10 @@ def beat_of(*findings):
     ]
 
 
+def free(n):
+    return np.broadcast_to(measures.allowed(), (n, *measures.allowed().shape)).copy()
+
+
 def test_a_plan_of_the_rate_and_the_premature_beats_asked_for():
     regular, fast = np.arange(0.3, 10, 0.8), np.arange(0.3, 10, 0.5)
     early = np.delete(np.append(regular, 4.75), 6)
@@ -34,10 +38,14 @@ def test_a_plan_of_the_rate_and_the_premature_beats_asked_for():
     plan = np.stack([beat_plan.encode(p) for p in (regular, fast, early)])
     kinds = np.zeros(plan.shape, np.int32)
     kinds[2, np.flatnonzero(early == 4.75)] = 1
-    calm = story_faults(bins(3, heart_rate=75, rr_cv=0.01), plan, kinds)
+    calm = story_faults(bins(3, heart_rate=75, rr_cv=0.01), plan, kinds, free(3))
     assert np.argmin(calm) == 0 and calm[0] <= 1
-    ectopic = story_faults(bins(3, heart_rate=75, rr_cv=0.12, other_beats=1, other_early=0.56), plan, kinds)
+    one = bins(3, heart_rate=75, rr_cv=0.12, other_beats=1, other_early=0.56)
+    ectopic = story_faults(one, plan, kinds, free(3))
     assert np.argmin(ectopic) == 2
+    few = free(3)
+    few[:, measures.NAMES.index("other_beats"), :2] = False  # at least two
+    assert story_faults(one, plan, kinds, few)[2] == ectopic[2] + 5
 
 
 def test_a_beat_inside_what_the_report_allows():
@@ -49,7 +57,7 @@ def test_a_beat_inside_what_the_report_allows():
         asked = np.zeros((2, len(measures.MEASURES)), np.int32)
         for name, number in own.items():
             asked[:, measures.NAMES.index(name)] = number[i]
-        allowed = np.broadcast_to(measures.allowed(), (2, *measures.allowed().shape)).copy()
+        allowed = free(2)
         allowed[:, measures.NAMES.index("qrs_ms")] = np.arange(measures.BINS) == own["qrs_ms"][i]
         faults = np.asarray(faults_of(beats, beats, asked, allowed, BEFORE, RATE))
         assert faults.argmin() == i and faults[i] == 0 and faults[1 - i] > 2
@@ -74,7 +82,6 @@ def test_flutter_waves_of_a_beat_are_those_of_its_ecg():
 
 def test_another_beat_is_wide_and_of_another_shape():
     usual, other = beat_of("sinus rhythm", "ventricular premature beats")
-    found = other_faults(
-        np.stack([usual, other]), np.stack([usual, usual]), bins(2, other_qrs_ms=150), BEFORE, RATE
-    )
+    beats, usual = np.stack([usual, other]), np.stack([usual, usual])
+    found = other_faults(beats, usual, bins(2, other_qrs_ms=150), free(2), BEFORE, RATE)
     assert np.argmin(found) == 1

@@ -15,35 +15,31 @@ from ttecg.models import beat_form, beat_measures, beat_plan, measures
 
 _FAR = 6.0  # bins; what is further off is no worse
 _OUTSIDE = 5.0  # of a bin outside of what the report allows, for each that it is away
-_INSIDE = 0.1  # of a bin that the report allows, for each that it is away from the one drawn
-_LIKE, _SPAN_S = (
-    0.6,
-    0.1,
-)  # correlation with the usual beat over so many seconds around R above which another is none
-_ALIKE_COST = 20.0
-_PHASES, _WAVES = (
-    128,
-    9,
-)  # points of a cycle at which waves are looked for, and one more than it may have of them
+_INSIDE = (
+    0.1  # the same of a beat's numbers inside, for each bin away from the one drawn; of a plan's it is 1
+)
+_SPAN_S = 0.1  # around R, over which beats of two kinds are compared
+_LIKE = 0.6  # correlation with the usual beat above which another is of its kind
+_ALIKE_COST = 60.0
+_PHASES = 128  # points of a cycle at which waves are looked for
+_WAVES = 9  # one more than a cycle may have of them
 
 
-def story_faults(bins_BxM, plan_BxR, kinds_BxR):
-    """(B,) how far plans are from their numbers."""
+def story_faults(bins_BxM, plan_BxR, kinds_BxR, allowed_BxMxK):
+    """(B,) how far plans are from their numbers and from what reports allow."""
     times = beat_plan.times(plan_BxR)
     rr = jnp.where(jnp.isfinite(times[:, 1:]), times[:, 1:] - times[:, :-1], jnp.nan)
     middle = jnp.nanmedian(rr, 1)
     other = (kinds_BxR > 0) & jnp.isfinite(times)
     before = jnp.where(other[:, 1:], rr, jnp.nan)
     count = other.sum(1)
-    found = measures.bins_of(
-        {
-            "heart_rate": 60 / middle,
-            "rr_cv": jnp.nanstd(rr, 1) / jnp.nanmean(rr, 1),
-            "other_beats": jnp.where(count > 0, count, jnp.nan),
-            "other_early": jnp.nanmean(before, 1) / middle,
-        }
-    )
-    return sum(_away(found[name], bins_BxM[:, measures.NAMES.index(name)]) for name in found)
+    found = {
+        "heart_rate": 60 / middle,
+        "rr_cv": jnp.nanstd(rr, 1) / jnp.nanmean(rr, 1),
+        "other_beats": jnp.where(count > 0, count, jnp.nan),
+        "other_early": jnp.nanmean(before, 1) / middle,
+    }
+    return sum(_faults(found, bins_BxM, allowed_BxMxK, 1.0).values())
 
 
 def beat_faults(formed_BxWxL, beats_BxWxL, bins_BxM, allowed_BxMxK, before: int, rate: float):
@@ -51,16 +47,26 @@ def beat_faults(formed_BxWxL, beats_BxWxL, bins_BxM, allowed_BxMxK, before: int,
     values = beat_measures.read(formed_BxWxL, before, rate)
     heart_rate = measures.value("heart_rate", bins_BxM[:, measures.NAMES.index("heart_rate")])
     values["flutter"] = flutter_share(beats_BxWxL, 60 / heart_rate, before, rate)
-    faults = 0.0
+    return _if_asked(_faults(values, bins_BxM, allowed_BxMxK, _INSIDE), bins_BxM)
+
+
+def _faults(values: dict, bins_BxM, allowed_BxMxK, inside: float):
+    """{measure: (B,)} of numbers as they were measured, against those asked for and what reports allow. inside: of a
+    bin that the report allows, for each that it is away from the one asked for."""
+    faults = {}
     for name, number in measures.bins_of(values).items():
         i = measures.NAMES.index(name)
         asked, allowed = bins_BxM[:, i], allowed_BxMxK[:, i]
-        outside = jnp.where(allowed, jnp.abs(jnp.arange(measures.BINS) - number[:, None]), measures.BINS).min(
-            1
-        )
-        fault = _OUTSIDE * jnp.minimum(outside, _FAR) + _INSIDE * _away(number, asked)
-        faults = faults + jnp.where(asked > 0, fault, 0.0)
+        far = jnp.where(allowed, jnp.abs(jnp.arange(measures.BINS) - number[:, None]), measures.BINS)
+        faults[name] = _OUTSIDE * jnp.minimum(far.min(1), _FAR) + inside * _away(number, asked)
     return faults
+
+
+def _if_asked(faults: dict, bins_BxM):
+    """(B,) their sum, without measures that are asked not to be there: on a beat they cannot be seen to be missing."""
+    return sum(
+        jnp.where(bins_BxM[:, measures.NAMES.index(name)] > 0, fault, 0.0) for name, fault in faults.items()
+    )
 
 
 def flutter_share(beats_BxWxL, rr_B, before: int, rate: float):
@@ -94,13 +100,12 @@ def _is_flutter(rate):
     return (rate > FLUTTER_RATES[0] - 3) & (rate < FLUTTER_RATES[-1] + 3)
 
 
-def other_faults(beats_BxWxL, usual_BxWxL, bins_BxM, before: int, rate: float):
+def other_faults(beats_BxWxL, usual_BxWxL, bins_BxM, allowed_BxMxK, before: int, rate: float):
     """(B,) how far beats of another kind are from the width asked for, and from being of another kind."""
-    width = measures.bins_of({"other_qrs_ms": beat_measures.read(beats_BxWxL, before, rate)["qrs_ms"]})
-    asked = bins_BxM[:, measures.NAMES.index("other_qrs_ms")]
+    width = {"other_qrs_ms": beat_measures.read(beats_BxWxL, before, rate)["qrs_ms"]}
     reach = round(_SPAN_S * rate)
     like = _correlation(*(x[:, before - reach : before + reach] for x in (beats_BxWxL, usual_BxWxL)))
-    away = jnp.where(asked > 0, _away(width["other_qrs_ms"], asked), 0.0)
+    away = _if_asked(_faults(width, bins_BxM, allowed_BxMxK, _INSIDE), bins_BxM)
     return away + _ALIKE_COST * jnp.maximum(like - _LIKE, 0)
 
 

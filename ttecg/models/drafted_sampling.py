@@ -74,14 +74,19 @@ class Story(NamedTuple):
 
 def draw(model, prompt, unconditional, keys, policy: SamplingPolicy, allowed, rate: float, plan=None):
     """(Story, usual beats (B, K, W, L) mV): of `policy.draws` stories, each with a usual beat, the one that shows best
-    what was asked for, and of as many beats of another kind. allowed: (B, M, BINS)."""
+    what was asked for, and of almost twice as many beats of another kind. allowed: (B, M, BINS)."""
     before, batch = window(rate)[0], len(prompt)
 
-    def many(x):
-        return x if x is None else jnp.repeat(x, policy.draws, 0)
+    def several(draws: int):
+        """(repeats an array so often for each of the batch, prompts and keys of all draws)."""
 
-    each = jax.vmap(jax.random.fold_in)(many(keys), jnp.tile(jnp.arange(policy.draws), batch))
-    told = many(prompt), many(unconditional), each, policy
+        def many(x):
+            return x if x is None else jnp.repeat(x, draws, 0)
+
+        each = jax.vmap(jax.random.fold_in)(many(keys), jnp.tile(jnp.arange(draws), batch))
+        return many, (many(prompt), many(unconditional), each, policy)
+
+    many, told = several(policy.draws)
     written = _Story(model, *told)
     bins = written.measures(many(allowed))
     story = Story(bins, *written.plan(bins, many(plan)))
@@ -90,11 +95,12 @@ def draw(model, prompt, unconditional, keys, policy: SamplingPolicy, allowed, ra
     beats = jax.vmap(lambda beat, told: beat_form.apply(beat_form.from_form, beat, told, before, rate))(
         formed, bins
     )
-    faults = drafted_choice.story_faults(*story)
+    faults = drafted_choice.story_faults(*story, many(allowed))
     faults += drafted_choice.beat_faults(formed, beats, bins, many(allowed), before, rate)
     story, first, main = _best((story, coordinates, beats), faults, batch)
+    many, told = several(2 * policy.draws - 1)
     _, others = _usual(model, *told, many(story.bins), 1, many(first))
-    faults = drafted_choice.other_faults(others, many(main), many(story.bins), before, rate)
+    faults = drafted_choice.other_faults(others, many(main), many(story.bins), many(allowed), before, rate)
     return story, jnp.stack([main, _best(others, faults, batch)], 1)
 
 
@@ -108,7 +114,8 @@ def _usual(model, prompt, unconditional, keys, policy: SamplingPolicy, bins, kin
     def velocity(x, moment):
         return guide.mix(model.velocity(guide.double(x), moment, asked, kind, first))
 
-    coordinates = travel(velocity, policy.temperature * policy.usual_temperature * noise)
+    warmth = policy.temperature * (policy.usual_temperature if kind == 0 else 1.0)
+    coordinates = travel(velocity, warmth * noise)
     return coordinates, model.usual_beats(coordinates)
 
 
