@@ -46,7 +46,7 @@ class Export:
     measure_temperature: float = 1.0
     usual_temperature: float = 1.0
     # of a drafting generator: beat plans and usual beats drawn, of which those stay that show best what was asked for
-    draws: int = 8
+    draws: int = 12
     # of a drafting generator: how closely codes keep to their draft, 1 as learned
     trust: float = 1.0
     # how much of what a recorder adds is drawn around the heart's signal

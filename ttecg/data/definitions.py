@@ -51,7 +51,7 @@ DEFINITIONS: dict[str, dict[str, Between]] = {
     "atrial fibrillation with slow ventricular response": {"heart_rate": Between(high=60), **_FIBRILLATION},
     # conducted 2:1 unless something else is asked, and so as even as the flutter is
     "atrial flutter": {
-        "flutter": Between(low=0.6),
+        "flutter": Between(low=0.7),
         "heart_rate": Between(low=125, high=175),
         "rr_cv": Between(high=0.02),
     },
@@ -60,7 +60,7 @@ DEFINITIONS: dict[str, dict[str, Between]] = {
     "ventricular trigeminy": {"other_beats": Between(low=2), **_EARLY_WIDE},
     # conduction: AHA/ACCF/HRS recommendations, part III, 2009
     "ventricular paced rhythm": {"qrs_ms": Between(low=156), "axis_deg": Between(low=-170, high=-58)},
-    "first-degree av block": {"pr_ms": Between(low=232), "p_ii_mv": Between(low=0.035)},
+    "first-degree av block": {"pr_ms": Between(low=232, high=300), "p_ii_mv": Between(low=0.035)},
     "left bundle branch block": {"qrs_ms": _WIDE, "area_v1": _DOWN, "area_i": _UP, "area_left": _UP},
     "right bundle branch block": {
         "qrs_ms": _WIDE,
@@ -69,6 +69,7 @@ DEFINITIONS: dict[str, dict[str, Between]] = {
     },
     "incomplete left bundle branch block": {"qrs_ms": Between(low=108, high=122)},
     "incomplete right bundle branch block": {"qrs_ms": Between(low=96, high=122)},
+    "intraventricular conduction delay": {"qrs_ms": Between(low=111)},
     "left anterior fascicular block": {"axis_deg": Between(low=-90, high=-40)},
     "left posterior fascicular block": {"axis_deg": Between(low=90, high=180)},
     # a QTc of at least 440 ms at 60 beats per minute: AHA/ACCF/HRS recommendations, part IV, 2009 (450, 460 in women)

@@ -39,7 +39,7 @@ class SamplingPolicy:
     usual_temperature: float = 1.0
     # of a drafting generator: how many beat plans and usual beats are drawn, of which those stay that show best
     # what was asked for
-    draws: int = 8
+    draws: int = 12
     # of a drafting generator: how closely codes keep to their draft; 1 follows the model, more varies beats less
     trust: float = 1.0
     # how much of what a recorder adds to the heart's signal, where the bundle knows it; 0 for none
