@@ -16,6 +16,7 @@ import wfdb
 
 import ttecg
 from ttecg import cli
+from ttecg.data.files import read_ecg
 from ttecg.data.simulator import simulate
 from ttecg.ecg import LEADS
 
@@ -104,6 +105,14 @@ def test_generate_writes_records_pictures_and_manifest(bundle, capsys):
     assert {key: row[key] for key in expected} == expected and row["sampling"]["temperature"] == 0.8
     assert bundle.asked[0]["temperature"] == 0.8 and bundle.asked[0]["top_p"] is None
     assert "out/new/ecg-0001.png  sinus bradycardia" in capsys.readouterr().out
+
+
+def test_what_is_not_understood_is_said_and_a_generated_record_stays_synthetic(bundle, capsys):
+    assert cli.main(["generate", "sinus rhythm, banana helicopter", "--out", "out/words"]) == 0
+    assert "not understood, and so perhaps not shown: banana helicopter" in capsys.readouterr().err
+    assert read_ecg("out/words/ecg-0001").info["synthetic"] is True
+    assert cli.main(["generate", "sinus rhythm", "--out", "out/known"]) == 0
+    assert "not understood" not in capsys.readouterr().err
 
 
 def test_same_seed_same_bytes_other_seed_others(bundle):

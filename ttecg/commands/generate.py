@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import pathlib
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -201,9 +202,14 @@ class Generate:
 
     def _tell(self, shown: list[tuple[str, str]], count: int) -> None:
         """shown: (name, prompt) of the first ECGs."""
+        from ttecg.data.report_reading import read
+
         ending = f".{self._picture or 'hea'}" if self.format == "wfdb" else ""
         for name, prompt in shown:
             print(f"{self.out / name}{ending}  {prompt}")
+        unknown = dict.fromkeys(words for _, prompt in shown for words in read(prompt).unknown)
+        if unknown:
+            print(f"not understood, and so perhaps not shown: {'; '.join(unknown)}", file=sys.stderr)
         if count > len(shown):
             print(f"... and {count - len(shown)} more")
         what = "WFDB records" if self.format == "wfdb" else "a prepared set"

@@ -1,7 +1,8 @@
 """Reading WFDB records, the format of PhysioNet: NAME.hea with NAME.dat, or NAME.mat as in its challenges.
 
 Header comments that state age, sex, report or diagnoses become fields of the ECG; the others are kept in
-info["comments"]. A file that is missing, truncated, altered or not understood is refused by name.
+info["comments"], and one that says that a model made the record sets info["synthetic"]. A file that is missing,
+truncated, altered or not understood is refused by name.
 """
 
 import pathlib
@@ -15,6 +16,7 @@ from ttecg.ecg import ECG, LEADS, lead_name
 
 MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "nv": 1e-6, "v": 1e3}
 _ENDINGS = (".hea", ".dat", ".mat")
+_SYNTHETIC = ("SYNTHETIC", "PARTLY SYNTHETIC")  # how comments of what a model made begin
 
 
 def to_millivolts(unit: str, what: str) -> float:
@@ -61,7 +63,11 @@ def read_wfdb(path, checksum: bool = True) -> ECG:
     else:
         x *= [_scale(base, header.signals[i]) if i in keep else 1.0 for i in range(len(names))]
     facts = parse_comments(header.comments)
-    info = {"comments": facts.pop("rest"), "left_out": tuple(n for i, n in enumerate(names) if i not in keep)}
+    info = {
+        "comments": facts.pop("rest"),
+        "left_out": tuple(n for i, n in enumerate(names) if i not in keep),
+        "synthetic": any(line.startswith(_SYNTHETIC) for line in header.comments),
+    }
     return ECG(
         x[:, keep],
         tuple(names[i] for i in keep),
