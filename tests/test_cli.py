@@ -198,6 +198,7 @@ def test_wrong_arguments_of_generate(bundle, capsys, words, names):
         (b"\n\n", "report"),
         (b"report\n", "no report"),
         (b"text,age\naf,3\n", "'report'"),
+        (b"report,hart_rate\naf,60\n", "'heart_rate'"),
         (b"report,age\naf,3\n\n,4\n", "line 4"),
         (b"report,age\naf,-3\n", "line 2: age -3"),
         (b"report,age\naf,old\n", "line 2: age 'old'"),

@@ -7,6 +7,7 @@ for request in table.rows(5000, 6000): ...
 import array
 import csv
 import dataclasses
+import difflib
 import hashlib
 import io
 import pathlib
@@ -45,8 +46,8 @@ class RequestTable:
 
 def open_table(path) -> RequestTable:
     """A CSV file (UTF-8; comma, semicolon or tab) with a column report and, where wanted, the others of COLUMNS.
-    Other columns are not looked at; an empty cell leaves the choice to the model. Every row is checked:
-    ValueError names the first bad one by its line."""
+    Other columns are not looked at, but a misspelt one is refused; an empty cell leaves the choice to the model.
+    Every row is checked: ValueError names the first bad one by its line."""
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; --reports takes a CSV file with a column 'report'")
@@ -93,6 +94,12 @@ def _header(path, lines) -> tuple[tuple[str, ...], tuple[int, int]]:
             f"{path}: has no column 'report' ({found}); the first line names the columns, as in "
             f"{','.join(COLUMNS)}"
         )
+    for name in set(header) - set(COLUMNS):
+        meant = difflib.get_close_matches(name, set(COLUMNS) - set(header), 1, 0.85)
+        if meant:
+            raise ValueError(
+                f"{path}: column {name!r} is not known; call it {meant[0]!r}, or otherwise than that"
+            )
     return header, after
 
 
