@@ -94,12 +94,11 @@ def _header(path, lines) -> tuple[tuple[str, ...], tuple[int, int]]:
             f"{path}: has no column 'report' ({found}); the first line names the columns, as in "
             f"{','.join(COLUMNS)}"
         )
-    for name in set(header) - set(COLUMNS):
-        meant = difflib.get_close_matches(name, set(COLUMNS) - set(header), 1, 0.85)
+    missing = [name for name in COLUMNS if name not in header]
+    for name in header:
+        meant = difflib.get_close_matches(name, missing, 1, 0.85)
         if meant:
-            raise ValueError(
-                f"{path}: column {name!r} is not known; call it {meant[0]!r}, or otherwise than that"
-            )
+            raise ValueError(f"{path}: column {name!r} is not known; did you mean {meant[0]!r}?")
     return header, after
 
 
