@@ -15,9 +15,7 @@ from ttecg.models import beat_form, beat_measures, beat_plan, measures
 
 _FAR = 6.0  # bins; what is further off is no worse
 _OUTSIDE = 5.0  # of a bin outside of what the report allows, for each that it is away
-_INSIDE = (
-    0.1  # the same of a beat's numbers inside, for each bin away from the one drawn; of a plan's it is 1
-)
+_INSIDE = 0.1  # of a bin inside of it, for each that a beat is away from the one drawn; of a plan it is 1
 _SPAN_S = 0.1  # around R, over which beats of two kinds are compared
 _LIKE = 0.6  # correlation with the usual beat above which another is of its kind
 _ALIKE_COST = 60.0
