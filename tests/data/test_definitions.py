@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from ttecg.data.definitions import DEFINITIONS, Between, allowed_bins
+from ttecg.data.definitions import DEFINITIONS, UNSAID, Between, allowed_bins
 from ttecg.data.findings import FINDINGS
 from ttecg.data.numbers import NUMBERS, SHAPE
 from ttecg.data.prompt import Prompt
+from ttecg.data.reports import canonical
 from ttecg.models.beat_plan import encode
 from ttecg.models.measures import MEASURES, NAMES, allowed
 
@@ -33,6 +34,16 @@ def test_words_become_ranges():
     assert min(values(Prompt("kompletter Linksschenkelblock"), "qrs_ms")) >= 120
     assert np.isnan(values(Prompt("atrial fibrillation"), "pr_ms")).all()
     assert np.isnan(values(Prompt("normal ecg"), "other_beats")).all()
+
+
+def test_a_report_without_conduction_findings_has_none():
+    assert max(values(Prompt("atrial fibrillation, LVH"), "qrs_ms")) < 120
+    assert max(values(Prompt("atrial fibrillation, IVCD"), "qrs_ms")) > 120
+    assert np.nanmax(values(Prompt("inferior infarction"), "pr_ms")) < 240
+    assert np.isnan(values(Prompt("inferior infarction"), "pr_ms")).any()
+    for name, (between, phrases) in UNSAID.items():
+        assert between.bins(MEASURES[NAMES.index(name)]).any()
+        assert all(canonical(p) == p for p in phrases)
 
 
 def test_what_other_findings_say_goes_before_sinus_rhythm():

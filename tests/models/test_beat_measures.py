@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from ttecg.data import beats as on_ecgs
 from ttecg.data.beats import FINE, qrs_bounds
 from ttecg.data.simulator import simulate
 from ttecg.data.usual_beats import usual_beats
 from ttecg.ecg import INDEPENDENT
-from ttecg.models.beat_measures import has_q, read
+from ttecg.models.beat_measures import has_q, intervals, read
 from ttecg.models.layout import window
 from ttecg.models.measures import NAMES
 
@@ -37,6 +38,27 @@ def test_qrs_begins_and_ends_where_data_beats_says(finding):
         onset, offset = qrs_bounds(x, round(BEFORE * FINE / RATE))
         assert found["qrs_ms"][i] == pytest.approx((offset - onset) * 1000 / FINE, abs=0.01)
         assert found["qr_ms"][i] == pytest.approx(BEFORE * 1000 / RATE - onset * 1000 / FINE, abs=0.01)
+
+
+@pytest.mark.parametrize("finding", ["sinus rhythm", "sinus tachycardia", "left bundle branch block"])
+def test_pr_and_qt_of_a_beat_are_those_of_its_ecg(finding):
+    beats, rr, truth = [], [], []
+    for seed in range(6):
+        ecg = simulate([finding], seed, noise=0.0, rate=RATE)
+        peaks = np.asarray(ecg.info["r_peaks"])
+        beats.append(usual_beats(ecg.select(INDEPENDENT).signal, peaks, RATE, BEFORE, LENGTH)[0][0])
+        rr.append(np.median(np.diff(peaks)) / RATE)
+        truth.append(on_ecgs.intervals(ecg))
+    for name, found in intervals(np.stack(beats), np.array(rr), BEFORE, RATE).items():
+        off = np.abs(found - np.array([t[name] for t in truth]))
+        assert np.median(off) < 6 and off.max() < 20, name
+
+
+def test_without_p_and_t_waves_there_is_no_pr_and_no_qt():
+    beats = np.stack([beat_of(["sinus rhythm"], seed)[0] for seed in range(2)])
+    beats[1, BEFORE + round(0.08 * RATE) :] = beats[1, : BEFORE - round(0.06 * RATE)] = 0
+    for name, found in intervals(beats, np.ones(2), BEFORE, RATE).items():
+        assert np.isfinite(found).tolist() == [True, False], name
 
 
 def test_width_and_axis_are_those_of_the_simulator():

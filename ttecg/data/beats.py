@@ -20,7 +20,7 @@ RATE = 250.0  # detection runs here, whatever the rate of the record
 SHORTEST_RR = 0.2  # seconds; 300 beats a minute
 FINE = 500.0  # the median beat is measured here
 _MIN_SECONDS = 1.0
-_MIN_P_MV = 0.04  # a P or T wave lower than this over all leads is not seen
+MIN_WAVE_MV = 0.04  # a P or T wave lower than this over all leads is not seen
 STILL = 0.06  # share of the greatest speed under which QRS has not begun or is over
 LEAST_SPEED = 0.4  # mV/s over all leads; slower than this nothing is QRS
 _BEFORE, _AFTER = 0.40, 0.70  # seconds of the median beat on either side of R
@@ -301,7 +301,7 @@ def _p_onset(median_WL: np.ndarray, beats_BWL: np.ndarray, free: int, onset: int
     smooth_WL = ndimage.gaussian_filter1d(median_WL, 0.008 * FINE, axis=0)
     hump_W = _height(smooth_WL[start : onset + 1])[: stop - start]
     top = int(hump_W.argmax())
-    if hump_W[top] < _MIN_P_MV or not 0 < top < len(hump_W) - 1:
+    if hump_W[top] < MIN_WAVE_MV or not 0 < top < len(hump_W) - 1:
         return None
     part = slice(max(0, start + top - round(0.06 * FINE)), min(stop, start + top + round(0.06 * FINE)))
     if _agreement(beats_BWL[:, part], median_WL[part]) < 0.65:
@@ -339,7 +339,7 @@ def _t_end(median_WL: np.ndarray, onset: int, offset: int, cycle: float) -> int 
     wave_W = wave_W if abs(wave_W.max()) > abs(wave_W.min()) else -wave_W
     last_peak = onset + round(min(0.52, 0.12 + 0.42 * cycle) * FINE) - start  # beyond it is the next P wave
     top = int(wave_W[: max(1, last_peak)].argmax())
-    if wave_W[top] < _MIN_P_MV or top >= len(wave_W) - round(0.03 * FINE):
+    if wave_W[top] < MIN_WAVE_MV or top >= len(wave_W) - round(0.03 * FINE):
         return None
     slope_W = np.gradient(wave_W)[top : top + round(0.16 * FINE)]
     steepest = int(slope_W.argmin())

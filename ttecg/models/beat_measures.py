@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
-from ttecg.data.beats import FINE, LEAST_SPEED, STILL
+from ttecg.data.beats import FINE, LEAST_SPEED, MIN_WAVE_MV, STILL
 from ttecg.ecg import LEADS, to_twelve
 from ttecg.models.beat_form import P_AT, P_WIDTH
 
@@ -26,10 +26,8 @@ def read(beats_NxWxL, before: int, rate: float) -> dict[str, jax.Array]:
 
 
 def _read(beat_WxL, before: int, rate: float) -> dict:
-    fine, slope = _readers(len(beat_WxL), rate)
-    x_FxL, speed_F = fine @ beat_WxL, jnp.sqrt(((slope @ beat_WxL) ** 2).sum(1))
+    x_FxL, onset, offset = _fine(beat_WxL, before, rate)
     centre = round(before * FINE / rate)
-    onset, offset = bounds(speed_F, centre)
     f = jnp.arange(len(x_FxL))
     lead = dict(zip(LEADS, to_twelve(x_FxL - x_FxL[onset]).T))
     inside, count = (f >= onset) & (f <= offset), offset - onset + 1
@@ -81,6 +79,80 @@ def _read(beat_WxL, before: int, rate: float) -> dict:
         "t_v2_mv": largest("V2"),
         "t_v5_mv": largest("V5"),
     }
+
+
+def intervals(beats_NxWxL, rr_N, before: int, rate: float) -> dict[str, jax.Array]:
+    """pr_ms and qt_ms (N,) of beats that come one RR interval (seconds) after the other, as `data.beats` measures them;
+    NaN where no P or T wave stands out. Whether beats agree on a P wave cannot be told of one."""
+    return jax.vmap(lambda beat, rr: _intervals(beat, rr, before, rate))(beats_NxWxL, rr_N)
+
+
+def _intervals(beat_WxL, rr, before: int, rate: float) -> dict:
+    x_FxL, onset, offset = _fine(beat_WxL, before, rate)
+    t_end = _t_end(x_FxL, onset, offset, rr)
+    p_onset = _p_onset(x_FxL, onset, t_end, rr)
+    return {"pr_ms": (onset - p_onset) * 1000 / FINE, "qt_ms": (t_end - onset) * 1000 / FINE}
+
+
+def _t_end(x_FxL, onset, offset, rr):
+    """The sample where the tangent at the steepest descent of T meets what follows, NaN without T."""
+    f = jnp.arange(len(x_FxL))
+    begins = offset + round(0.06 * FINE)
+    ends = jnp.minimum(len(f), onset + jnp.round(jnp.minimum(0.68, 0.75 * rr) * FINE))
+    inside = (f >= begins) & (f < ends)
+    part_FxL = _smooth(x_FxL, 0.012)
+    mean = (inside[:, None] * part_FxL).sum(0) / jnp.maximum(inside.sum(), 1)
+    about_FxL = inside[:, None] * (part_FxL - mean)
+    main = jnp.linalg.eigh(about_FxL.T @ about_FxL)[1][:, -1]
+    wave_F = (part_FxL - part_FxL[onset]) @ main
+    reached_F = jnp.where(inside, wave_F, 0.0)
+    wave_F = wave_F * jnp.where(reached_F.max() > -reached_F.min(), 1.0, -1.0)
+    last_peak = onset + jnp.round(jnp.minimum(0.52, 0.12 + 0.42 * rr) * FINE)  # beyond it is the next P wave
+    top = jnp.where(inside & (f < jnp.maximum(begins + 1, last_peak)), wave_F, -jnp.inf).argmax()
+    slope_F = jnp.gradient(wave_F)
+    falls = inside & (f >= top) & (f < top + round(0.16 * FINE))
+    steepest = jnp.where(falls, slope_F, jnp.inf).argmin()
+    level = jnp.nanmedian(jnp.where(inside & (f >= steepest), wave_F, jnp.nan))
+    end = steepest + (level - wave_F[steepest]) / jnp.minimum(slope_F[steepest], -1e-9)
+    seen = (wave_F[top] >= MIN_WAVE_MV) & (top < ends - round(0.03 * FINE)) & (slope_F[steepest] < 0)
+    return jnp.where(seen & (ends - begins >= round(0.1 * FINE)), end, jnp.nan)
+
+
+def _p_onset(x_FxL, onset, t_end, rr):
+    """The sample from which the greatest hump between T and QRS rises, NaN without P."""
+    f = jnp.arange(len(x_FxL))
+    free = onset - jnp.minimum(0.32, 0.45 * rr) * FINE
+    start = jnp.round(jnp.nanmax(jnp.stack([free, t_end - rr * FINE, 0.0 * rr]))).astype(jnp.int32)
+    stop = onset - round(0.02 * FINE)
+    smooth_FxL = _smooth(x_FxL, 0.008)
+    share_F = ((f - start) / jnp.maximum(onset - start, 1))[:, None]
+    line_FxL = smooth_FxL[start] * (1 - share_F) + smooth_FxL[onset] * share_F
+    hump_F = jnp.sqrt(((smooth_FxL - line_FxL) ** 2).sum(1))
+    top = jnp.where((f >= start) & (f < stop), hump_F, -1.0).argmax()
+    speed_F = jnp.sqrt((_smooth(x_FxL, 0.010, 1) ** 2).sum(1))
+    rises = (f >= jnp.maximum(start, top - round(0.07 * FINE))) & (f < top)
+    steepest = jnp.where(rises, speed_F, -1.0).argmax()
+    begins = jnp.maximum(start, _rest(speed_F, steepest, -1, 0.08, 0.25 * speed_F[steepest]))
+    seen = (hump_F[top] >= MIN_WAVE_MV) & (top > start) & (top < stop - 1)
+    return jnp.where(seen & (stop - start >= round(0.06 * FINE)), begins, jnp.nan)
+
+
+def _smooth(x_FxL, sigma: float, order: int = 0):
+    """(F, L) smoothed over sigma seconds; of order 1 its slope there in mV/s."""
+    return _smoother(len(x_FxL), sigma, order) @ x_FxL
+
+
+@functools.lru_cache(maxsize=8)
+def _smoother(count: int, sigma: float, order: int) -> np.ndarray:
+    found = ndimage.gaussian_filter1d(np.eye(count), sigma * FINE, axis=0, order=order, mode="nearest")
+    return (found * FINE**order).astype(np.float32)
+
+
+def _fine(beat_WxL, before: int, rate: float):
+    """A beat (F, L) at FINE, onset and offset of its QRS there."""
+    fine, slope = _readers(len(beat_WxL), rate)
+    speed_F = jnp.sqrt(((slope @ beat_WxL) ** 2).sum(1))
+    return fine @ beat_WxL, *bounds(speed_F, round(before * FINE / rate))
 
 
 @functools.lru_cache(maxsize=4)

@@ -16,6 +16,7 @@ from ttecg.models import beat_form, beat_measures, beat_plan, measures
 _FAR = 6.0  # bins; what is further off is no worse
 _OUTSIDE = 5.0  # of a bin outside of what the report allows, for each that it is away
 _INSIDE = 0.1  # of a bin inside of it, for each that a beat is away from the one drawn; of a plan it is 1
+_INTERVAL = 0.4  # the same of PR, QRS and QT, and up to twice as far: at 0.1 one in ten was 60 ms off
 _SPAN_S = 0.1  # around R, over which beats of two kinds are compared
 _LIKE = 0.6  # correlation with the usual beat above which another is of its kind
 _ALIKE_COST = 60.0
@@ -43,8 +44,9 @@ def story_faults(bins_BxM, plan_BxR, kinds_BxR, allowed_BxMxK):
 def beat_faults(formed_BxWxL, beats_BxWxL, bins_BxM, allowed_BxMxK, before: int, rate: float):
     """(B,) how far usual beats are from their numbers and from what reports allow; formed: in the form of all."""
     values = beat_measures.read(formed_BxWxL, before, rate)
-    heart_rate = measures.value("heart_rate", bins_BxM[:, measures.NAMES.index("heart_rate")])
-    values["flutter"] = flutter_share(beats_BxWxL, 60 / heart_rate, before, rate)
+    rr = 60 / measures.value("heart_rate", bins_BxM[:, measures.NAMES.index("heart_rate")])
+    values["flutter"] = flutter_share(beats_BxWxL, rr, before, rate)
+    values |= beat_measures.intervals(beats_BxWxL, rr, before, rate)
     return _if_asked(_faults(values, bins_BxM, allowed_BxMxK, _INSIDE), bins_BxM)
 
 
@@ -56,7 +58,10 @@ def _faults(values: dict, bins_BxM, allowed_BxMxK, inside: float):
         i = measures.NAMES.index(name)
         asked, allowed = bins_BxM[:, i], allowed_BxMxK[:, i]
         far = jnp.where(allowed, jnp.abs(jnp.arange(measures.BINS) - number[:, None]), measures.BINS)
-        faults[name] = _OUTSIDE * jnp.minimum(far.min(1), _FAR) + inside * _away(number, asked)
+        off = inside * _away(number, asked)
+        if name in ("pr_ms", "qrs_ms", "qt_ms"):
+            off = _INTERVAL * jnp.minimum(jnp.abs(number - asked), 2 * _FAR)
+        faults[name] = _OUTSIDE * jnp.minimum(far.min(1), _FAR) + off
     return faults
 
 
