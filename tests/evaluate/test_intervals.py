@@ -145,6 +145,7 @@ def test_rows_of_classes_take_their_own_records():
     assert row["difference"] == pytest.approx(15) and row["difference 95 %"] == pytest.approx((15, 15))
     assert row["recorded"] == pytest.approx(real[20:, FIELDS.index("qt_ms")].mean())
     assert row["sd"] == pytest.approx(row["recorded sd"])
+    assert row["sd difference 95 %"] == pytest.approx((0, 0), abs=1e-6)
 
 
 def test_axes_on_both_sides_of_180_degrees_have_their_mean_there():

@@ -104,7 +104,7 @@ def class_rows(
 ) -> list[dict]:
     """PR, QRS and QT by class: a row for each interval of each class that at least `_LEAST` records have. Mean, spread
     and how many could be measured, of the recorded ECGs of that class and of those made of their reports. target: 1
-    where a record has the label of `names`."""
+    where a record has the label of `names`. Few records of a class tell little of its spread: see the intervals."""
     rows = []
     for label, has in zip(names, np.asarray(target_NxL).T == 1):
         if has.sum() < _LEAST:
@@ -117,6 +117,7 @@ def class_rows(
                 "made": _mean(made), "recorded": _mean(real), "difference": _mean(made) - _mean(real),
                 "difference 95 %": interval(_weighted(made, weights) - _weighted(real, weights)),
                 "sd": _spread(made, name), "recorded sd": _spread(real, name),
+                "sd difference 95 %": interval(_weighted_spread(made, weights) - _weighted_spread(real, weights)),
                 "measured": float(np.isfinite(made).mean()), "recorded measured": float(np.isfinite(real).mean()),
             })  # fmt: skip
     return rows
@@ -154,3 +155,9 @@ def _spread(x_N, field: str) -> float:
     """Standard deviation of what could be measured; of an axis the root mean square turn from the mean axis."""
     off = _signed(x_N - _mean(x_N, field), field)
     return float(np.sqrt(np.nanmean(off**2))) if np.isfinite(off).any() else float("nan")
+
+
+def _weighted_spread(x_N, weight_DxN) -> np.ndarray:
+    """(D,) standard deviations of what could be measured."""
+    mean_D = _weighted(x_N, weight_DxN)
+    return np.sqrt(np.maximum(_weighted(np.square(x_N), weight_DxN) - mean_D**2, 0))
