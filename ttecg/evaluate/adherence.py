@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ttecg.data.dataset import open_dataset
+from ttecg.data.prompt import Prompt
 from ttecg.ecg import ECG, LEADS, to_eight, to_twelve
 from ttecg.evaluate import report
 from ttecg.evaluate.adherence_lines import LINES, Line
@@ -68,11 +69,12 @@ def evaluate(
 
 def asked(generator: TextToECG, line: Line, num: int, seed: int) -> dict:
     """The row of one line, of `num` ECGs for each of its prompts."""
-    ecgs = [
-        ecg
+    prompts = (
+        (Prompt(prompt, heart_rate=line.heart_rate), (seed + p, i))
         for p, prompt in enumerate(line.prompts)
-        for ecg in generator.generate(prompt, num=num, seed=seed + p, heart_rate=line.heart_rate)
-    ]
+        for i in range(num)
+    )
+    ecgs = list(generator.generate_many(prompts))
     seen = [signs(ecg) for ecg in ecgs]
     passed = np.array([line.finding.shown(s) for s in seen])
     return {

@@ -103,8 +103,7 @@ def _t_end(x_FxL, onset, offset, rr):
     part_FxL = _smooth(x_FxL, 0.012)
     mean = (inside[:, None] * part_FxL).sum(0) / jnp.maximum(inside.sum(), 1)
     about_FxL = inside[:, None] * (part_FxL - mean)
-    main = jnp.linalg.eigh(about_FxL.T @ about_FxL)[1][:, -1]
-    wave_F = (part_FxL - part_FxL[onset]) @ main
+    wave_F = (part_FxL - part_FxL[onset]) @ _main_direction(about_FxL.T @ about_FxL)
     reached_F = jnp.where(inside, wave_F, 0.0)
     wave_F = wave_F * jnp.where(reached_F.max() > -reached_F.min(), 1.0, -1.0)
     last_peak = onset + jnp.round(jnp.minimum(0.52, 0.12 + 0.42 * rr) * FINE)  # beyond it is the next P wave
@@ -116,6 +115,17 @@ def _t_end(x_FxL, onset, offset, rr):
     end = steepest + (level - wave_F[steepest]) / jnp.minimum(slope_F[steepest], -1e-9)
     seen = (wave_F[top] >= MIN_WAVE_MV) & (top < ends - round(0.03 * FINE)) & (slope_F[steepest] < 0)
     return jnp.where(seen & (ends - begins >= round(0.1 * FINE)), end, jnp.nan)
+
+
+def _main_direction(cov_LxL):
+    """(L,) the eigenvector of the greatest eigenvalue. Not of `jnp.linalg`: two LAPACK calls of one program wait for
+    each other without end on a CPU of two cores (jaxlib 0.10)."""
+    power = cov_LxL
+    for _ in range(10):
+        power = power / (jnp.trace(power) + 1e-30)
+        power = power @ power
+    longest = power[:, jnp.diag(power).argmax()]
+    return longest / (jnp.linalg.norm(longest) + 1e-30)
 
 
 def _p_onset(x_FxL, onset, t_end, rr):

@@ -150,12 +150,11 @@ class Drafted(nnx.Module):
 
     def measure_logits(self, h_BxMxD, first: int = 0):
         """(B, M, BINS) of measure slots `first`...; bins that a measure has not are impossible."""
-        count = h_BxMxD.shape[1]
-        x = self.measure_head(self.norm(h_BxMxD)).astype(jnp.float32)
-        x = x.reshape(*x.shape[:2], self._measures, measures.BINS)
-        slots = first + jnp.arange(count)
-        x = jnp.take_along_axis(x, jnp.broadcast_to(slots[:, None, None], (len(x), count, 1, 1)), 2)[:, :, 0]
-        return jnp.where(jnp.asarray(measures.allowed())[slots], x, -1e30)
+        slots = first + jnp.arange(h_BxMxD.shape[1])
+        kernel = self.measure_head.kernel[...].reshape(-1, self._measures, measures.BINS)[:, slots]
+        bias = self.measure_head.bias[...].reshape(self._measures, measures.BINS)[slots]
+        x = jnp.einsum("bmd,dmk->bmk", self.norm(h_BxMxD), kernel.astype(h_BxMxD.dtype)) + bias
+        return jnp.where(jnp.asarray(measures.allowed())[slots], x.astype(jnp.float32), -1e30)
 
     def plan_logits(self, h):
         """(B, R, VOCAB); padding and start are impossible."""

@@ -14,12 +14,13 @@ from ttecg.data.flutter import RATES as FLUTTER_RATES
 from ttecg.models import beat_form, beat_measures, beat_plan, measures
 
 _FAR = 6.0  # bins; what is further off is no worse
-_OUTSIDE = 5.0  # of a bin outside of what the report allows, for each that it is away
+_OUTSIDE = 10.0  # of a bin outside of what the report allows, for each that it is away
 _INSIDE = 0.1  # of a bin inside of it, for each that a beat is away from the one drawn; of a plan it is 1
-_INTERVAL = 0.4  # the same of PR, QRS and QT, and up to twice as far: at 0.1 one in ten was 60 ms off
+_INTERVAL = 0.3  # the same of PR, QRS and QT, and up to twice as far: at 0.1 one in ten was 60 ms off
 _SPAN_S = 0.1  # around R, over which beats of two kinds are compared
 _LIKE = 0.6  # correlation with the usual beat above which another is of its kind
 _ALIKE_COST = 60.0
+_FLUTTERS = 0.5  # share of flutter waves
 _PHASES = 128  # points of a cycle at which waves are looked for
 _WAVES = 9  # one more than a cycle may have of them
 
@@ -47,7 +48,11 @@ def beat_faults(formed_BxWxL, beats_BxWxL, bins_BxM, allowed_BxMxK, before: int,
     rr = 60 / measures.value("heart_rate", bins_BxM[:, measures.NAMES.index("heart_rate")])
     values["flutter"] = flutter_share(beats_BxWxL, rr, before, rate)
     values |= beat_measures.intervals(beats_BxWxL, rr, before, rate)
-    return _if_asked(_faults(values, bins_BxM, allowed_BxMxK, _INSIDE), bins_BxM)
+    faults = _faults(values, bins_BxM, allowed_BxMxK, _INSIDE)
+    flutters = measures.value("flutter", bins_BxM[:, measures.NAMES.index("flutter")]) > _FLUTTERS
+    for name in ("pr_ms", "qt_ms"):  # waves that run through the beat leave neither P nor the end of T
+        faults[name] = jnp.where(flutters, 0.0, faults[name])
+    return _if_asked(faults, bins_BxM)
 
 
 def _faults(values: dict, bins_BxM, allowed_BxMxK, inside: float):
@@ -93,10 +98,19 @@ def _flutter(beat_WxL, rr, after, ahead, phase, before: int, rate: float):
         turn = 2 * np.pi * times * phase[:, None]
         waves = free * jnp.concatenate([f(k * turn) for k in (1, 2) for f in (jnp.sin, jnp.cos)], 1)
         seen = waves.T @ x
-        fitted = jnp.linalg.solve(waves.T @ waves + 1e-3 * jnp.eye(4), seen)
+        fitted = _solve(waves.T @ waves + 1e-3 * jnp.eye(4), seen)
         return jnp.where(_is_flutter(60 * times / rr), (fitted * seen).sum(), 0.0)
 
     return jax.vmap(share)(jnp.arange(1.0, _WAVES)).max() / ((x**2).sum() + 1e-9)
+
+
+def _solve(positive_NxN, y_NxL):
+    """Gauss and Jordan, for few unknowns; why not `jnp.linalg`: see `beat_measures._main_direction`."""
+    rows = jnp.concatenate([positive_NxN, y_NxL], 1)
+    for i in range(len(positive_NxN)):
+        row = rows[i] / rows[i, i]
+        rows = (rows - rows[:, i, None] * row).at[i].set(row)
+    return rows[:, len(positive_NxN) :]
 
 
 def _is_flutter(rate):

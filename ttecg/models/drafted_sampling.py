@@ -17,6 +17,7 @@ from ttecg.models.sampling import SamplingPolicy, _Guide, _noise, choose, level_
 from ttecg.models.tokenizer import TokenizerConfig
 
 _MEASURE, _KIND, _USUAL, _JITTER = 100, 101, 110, 102  # of the randomness
+_BEATS = 3  # usual beats that are drawn for each story: they cost little beside it
 
 
 class WithTokenizer(nnx.Module):
@@ -73,8 +74,8 @@ class Story(NamedTuple):
 
 
 def draw(model, prompt, unconditional, keys, policy: SamplingPolicy, allowed, rate: float, plan=None):
-    """(Story, usual beats (B, K, W, L) mV): of `policy.draws` stories, each with a usual beat, the one that shows best
-    what was asked for, and of almost twice as many beats of another kind. allowed: (B, M, BINS)."""
+    """(Story, usual beats (B, K, W, L) mV): of `policy.draws` stories, each with a few usual beats, the one that shows
+    best what was asked for, and of almost twice as many beats of another kind. allowed: (B, M, BINS)."""
     before, batch = window(rate)[0], len(prompt)
 
     def several(draws: int):
@@ -83,25 +84,35 @@ def draw(model, prompt, unconditional, keys, policy: SamplingPolicy, allowed, ra
         def many(x):
             return x if x is None else jnp.repeat(x, draws, 0)
 
-        each = jax.vmap(jax.random.fold_in)(many(keys), jnp.tile(jnp.arange(draws), batch))
-        return many, (many(prompt), many(unconditional), each, policy)
+        return many, (many(prompt), many(unconditional), _further(keys, draws), policy)
 
-    many, told = several(policy.draws)
-    written = _Story(model, *told)
+    stories, beats_each = policy.draws, min(policy.draws, _BEATS)
+    many, (*_, each, _) = several(stories)
+    written = _Story(model, prompt, unconditional, each, policy)
     bins = written.measures(many(allowed))
-    story = Story(bins, *written.plan(bins, many(plan)))
-    nothing = jnp.zeros((len(bins), beat_basis.COMPONENTS))
-    coordinates, formed = _usual(model, *told, bins, 0, nothing)
-    beats = jax.vmap(lambda beat, told: beat_form.apply(beat_form.from_form, beat, told, before, rate))(
-        formed, bins
-    )
+    given = plan is not None
+    story = Story(bins, *((many(plan), jnp.zeros_like(many(plan))) if given else written.plan(bins)))
     faults = drafted_choice.story_faults(*story, many(allowed))
-    faults += drafted_choice.beat_faults(formed, beats, bins, many(allowed), before, rate)
+
+    story, faults = jax.tree.map(lambda x: jnp.repeat(x, beats_each, 0), (story, faults))
+    many, (*said, _, _) = several(stories * beats_each)
+    nothing = jnp.zeros((len(faults), beat_basis.COMPONENTS))
+    coordinates, formed = _usual(model, *said, _further(each, beats_each), policy, story.bins, 0, nothing)
+    beats = jax.vmap(lambda beat, told: beat_form.apply(beat_form.from_form, beat, told, before, rate))(
+        formed, story.bins
+    )
+    faults += drafted_choice.beat_faults(formed, beats, story.bins, many(allowed), before, rate)
     story, first, main = _best((story, coordinates, beats), faults, batch)
+
     many, told = several(2 * policy.draws - 1)
     _, others = _usual(model, *told, many(story.bins), 1, many(first))
     faults = drafted_choice.other_faults(others, many(main), many(story.bins), many(allowed), before, rate)
     return story, jnp.stack([main, _best(others, faults, batch)], 1)
+
+
+def _further(keys, count: int):
+    """(B x count,) keys, so many for each."""
+    return jax.vmap(jax.random.fold_in)(jnp.repeat(keys, count, 0), jnp.tile(jnp.arange(count), len(keys)))
 
 
 def _usual(model, prompt, unconditional, keys, policy: SamplingPolicy, bins, kind: int, first):
@@ -133,22 +144,27 @@ def _draft(both: WithTokenizer, beats_BxKxWxL, peaks, kinds):
 
 
 class _Story:
-    """The first transformer, its cache filled section by section."""
+    """The first transformer, its cache filled section by section. There may be several keys for each prompt, which is
+    read once."""
 
     def __init__(self, model, prompt, unconditional, keys, policy):
         self.model, self.policy, self.keys = model, policy, keys
         self.guide = _Guide(policy)
-        self.prompt = self.guide.double(prompt, unconditional)
-        self.rows, self.width = self.prompt.shape
-        c, count = model.config, len(measures.MEASURES)
-        self.first = {"measures": self.width, "plan": self.width + count}
-        self.total = self.first["plan"] + model.plan_slots
-        self.cache = model.trunk.empty_cache(self.rows, self.total, c.dtype)
-        known = self.prompt != 0
-        self.seen = jnp.zeros((self.rows, self.total), bool).at[:, : self.width].set(known)
-        x, positions = model.embed_prompt(self.prompt)
-        mask = jnp.pad(causal(known), ((0, 0), (0, 0), (0, self.total - self.width)))
-        _, self.cache = model.trunk(x, model.trunk.turns(positions), mask, self.cache, 0)
+        prompt = self.guide.double(prompt, unconditional)
+        known, self.draws = prompt != 0, len(keys) // (len(prompt) // self.guide.rows)
+        width, count = prompt.shape[1], len(measures.MEASURES)
+        self.first = {"measures": width, "plan": width + count}
+        cache = model.trunk.empty_cache(len(prompt), width + count, model.config.dtype)
+        x, positions = model.embed_prompt(prompt)
+        mask = jnp.pad(causal(known), ((0, 0), (0, 0), (0, count)))
+        _, cache = model.trunk(x, model.trunk.turns(positions), mask, cache, 0)
+        self.cache = jax.tree.map(self._each, cache)
+        self.seen = self._each(jnp.pad(known, ((0, 0), (0, count))))
+
+    def _each(self, x):
+        """What a prompt has, for each of its keys; rows and heads may lie on one axis."""
+        rows = self.guide.rows * len(self.keys) // self.draws
+        return jnp.repeat(x.reshape(rows, -1, *x.shape[1:]), self.draws, 0).reshape(-1, *x.shape[1:])
 
     def measures(self, allowed_BxMxK):
         """(B, M) bins."""
@@ -172,17 +188,17 @@ class _Story:
         (self.cache, self.seen, _), bins = jax.lax.scan(step, start, inputs)
         return bins.T
 
-    def plan(self, bins_BxM, given=None):
+    def plan(self, bins_BxM):
         """Plan tokens and kinds (B, R)."""
         batch, slots = len(bins_BxM), self.model.plan_slots
+        cache = self.model.trunk.longer(self.cache, self.first["plan"] + slots)
         noise = _noise(self.keys, [0], range(slots), beat_plan.VOCAB)[:, 0]
         kind_noise = _noise(self.keys, [_KIND], range(slots), KINDS)[:, 0]
         last_bin = self.guide.double(bins_BxM[:, -1])
         factor = self.policy.temperature * self.policy.plan_temperature
 
-        def step(carry, inputs):
-            cache, seen, before, kind, ended = carry
-            slot, noise, kind_noise, asked = inputs
+        def step(carry):
+            cache, seen, before, kind, plan, kinds, slot = carry
             place = self.first["plan"] + slot
             seen = seen.at[:, place].set(self.guide.double(before != beat_plan.PAD))
             x, positions = self.model.embed_plan(
@@ -192,18 +208,30 @@ class _Story:
             logits = self.guide.mix(self.model.plan_logits(h))[:, 0]
             last = slot == slots - 1  # the last slot can only be the end
             logits = jnp.where(last & (jnp.arange(logits.shape[-1]) != beat_plan.END), -1e30, logits)
-            token = jnp.where(asked >= 0, asked, choose(logits, noise, self.policy, factor))
-            token = jnp.where(ended, beat_plan.PAD, token)
-            kinds = self.guide.mix(self.model.kind_logits(h, self.guide.double(token)[:, None]))[:, 0]
-            kind = choose(kinds, kind_noise, self.policy, factor) * (token < beat_plan.END) * (asked < 0)
-            return (cache, seen, token, kind, ended | (token == beat_plan.END)), (token, kind)
+            token = choose(logits, noise[slot], self.policy, factor)
+            over = (before == beat_plan.END) | (before == beat_plan.PAD)
+            token = jnp.where(over, beat_plan.PAD, token)
+            which = self.guide.mix(self.model.kind_logits(h, self.guide.double(token)[:, None]))[:, 0]
+            kind = choose(which, kind_noise[slot], self.policy, factor) * (token < beat_plan.END)
+            return (
+                cache,
+                seen,
+                token,
+                kind,
+                plan.at[:, slot].set(token),
+                kinds.at[:, slot].set(kind),
+                slot + 1,
+            )
 
-        asked = jnp.full((slots, batch), -1) if given is None else given.T
-        zeros = jnp.zeros(batch, jnp.int32)
-        start = (self.cache, self.seen, zeros + beat_plan.START, zeros, jnp.zeros(batch, bool))
-        inputs = (jnp.arange(slots), noise, kind_noise, asked)
-        (self.cache, self.seen, *_), (plan, kinds) = jax.lax.scan(step, start, inputs)
-        return plan.T, kinds.T
+        def goes_on(carry):
+            *_, before, _, _, _, slot = carry
+            return (slot < slots) & ((before != beat_plan.END) & (before != beat_plan.PAD)).any()
+
+        seen = jnp.pad(self.seen, ((0, 0), (0, slots)))
+        zeros, empty = jnp.zeros(batch, jnp.int32), jnp.full((batch, slots), beat_plan.PAD, jnp.int32)
+        start = (cache, seen, zeros + beat_plan.START, zeros, empty, jnp.zeros_like(empty), jnp.int32(0))
+        _, _, _, _, plan, kinds, _ = jax.lax.while_loop(goes_on, step, start)
+        return plan, kinds
 
 
 def _frames(model, draft, peaks, kinds, gist, keys, policy):

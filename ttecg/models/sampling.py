@@ -128,6 +128,7 @@ class _Guide:
 
     def __init__(self, policy: SamplingPolicy):
         self.scale = policy.guidance
+        self.rows = 1 if self.scale == 1 else 2  # for one
 
     def double(self, x, other=None):
         return x if self.scale == 1 else jnp.concatenate([x, x if other is None else other])
