@@ -53,11 +53,9 @@ class Simulator:
 
     name, hash = "sim", "0"
 
-    def generate(self, prompt, *, num, seed, heart_rate=None):
-        return [
-            simulate(["sinus rhythm", "normal ecg"], seed + i, heart_rate=heart_rate or 75)
-            for i in range(num)
-        ]
+    def generate_many(self, asked):
+        for prompt, (seed, i) in asked:
+            yield simulate(["sinus rhythm", "normal ecg"], seed + i, heart_rate=prompt.heart_rate or 75)
 
 
 def test_rows_say_what_was_seen(monkeypatch, tmp_path):
