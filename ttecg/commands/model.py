@@ -45,7 +45,8 @@ class Export:
     # of a drafting generator: factors for its measures and its usual beats
     measure_temperature: float = 1.0
     usual_temperature: float = 1.0
-    # of a drafting generator: beat plans and usual beats drawn, of which those stay that show best what was asked for
+    # of a drafting generator: stories drawn (numbers and beat plan), each with three usual beats, of which what shows
+    # best what was asked for stays
     draws: int = 12
     # of a drafting generator: how closely codes keep to their draft, 1 as learned
     trust: float = 1.0

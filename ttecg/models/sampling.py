@@ -37,8 +37,8 @@ class SamplingPolicy:
     # of a drafting generator: factors for its measures and its usual beats
     measure_temperature: float = 1.0
     usual_temperature: float = 1.0
-    # of a drafting generator: how many beat plans and usual beats are drawn, of which those stay that show best
-    # what was asked for
+    # of a drafting generator: how many stories (numbers and beat plan) are drawn, each with a few usual beats, of
+    # which what shows best what was asked for stays; 1 takes the first story and its first beat
     draws: int = 12
     # of a drafting generator: how closely codes keep to their draft; 1 follows the model, more varies beats less
     trust: float = 1.0
