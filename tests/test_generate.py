@@ -121,6 +121,11 @@ def test_wrong_inputs_are_one_line(debug_model, wrong, said):
     assert "\n" not in str(error.value)
 
 
+def test_a_drafting_generator_refuses_rates_that_it_cannot_make():
+    with pytest.raises(ValueError, match="'demo' makes heart rates of up to 205 per minute, got 220"):
+        ttecg.load("demo").generate("sinus rhythm", heart_rate=220)
+
+
 def test_what_ships_or_lies_in_a_folder_is_loaded(debug_bundle):
     assert ttecg.load(str(debug_bundle)).hash == ttecg.load(debug_bundle).hash
 

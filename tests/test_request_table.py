@@ -33,6 +33,11 @@ def test_rows_are_what_a_spreadsheet_shows(table):
     assert not table.numbers
 
 
+def test_a_table_tells_the_least_and_the_greatest_that_it_asks_for(tmp_path):
+    (tmp_path / "r.csv").write_text("report,heart_rate,qrs_ms\na,70,\nb,50,120\nc,,\nd,220,\n")
+    assert open_table(tmp_path / "r.csv").numbers == {"heart_rate": (50, 220), "qrs_ms": (120, 120)}
+
+
 def test_any_rows_are_found(table):
     rows = list(table.rows(0, 4))
     for first in range(4):

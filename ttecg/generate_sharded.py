@@ -16,7 +16,7 @@ import shutil
 
 from tqdm import tqdm
 
-from ttecg.data.numbers import NUMBERS
+from ttecg.data.numbers import NUMBERS, widened
 from ttecg.export import MANIFEST, check_out
 from ttecg.generate_shards import Order, Work, make_shard, start
 from ttecg.processes import workers
@@ -64,7 +64,8 @@ def _plan(order: Order) -> tuple[dict, object]:
     model = load(order.model).with_decoder(order.decoder)
     model.sampling(**order.sampling)
     model.beat_plan(order.rr)
-    model.check_numbers(order.table.numbers | {n for n in NUMBERS if order.defaults.get(n) is not None})
+    defaults = {name: order.defaults[name] for name in NUMBERS if order.defaults.get(name) is not None}
+    model.check_numbers(widened(order.table.numbers, defaults))
     settings = {
         name: value for name, value in vars(order).items() if name not in ("table", "defaults", "sampling")
     }

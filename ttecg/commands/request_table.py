@@ -14,6 +14,7 @@ import pathlib
 from collections.abc import Iterator
 
 from ttecg.commands.requests import COLUMNS, Request, request_of
+from ttecg.data.numbers import widened
 
 _STRIDE = 1000  # rows from one known place in the file to the next
 _BOM = b"\xef\xbb\xbf"
@@ -22,7 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 @dataclasses.dataclass(frozen=True)
 class RequestTable:
     """A CSV file all of whose rows are good. places: (byte, lines before it) of rows 0, 1000, ...; digest: of the
-    file, hex; numbers: names of those that a row asks for."""
+    file, hex; numbers: the least and the greatest that rows ask for, by name."""
 
     path: pathlib.Path
     header: tuple[str, ...]
@@ -30,7 +31,7 @@ class RequestTable:
     count: int
     places: tuple[tuple[int, int], ...]
     digest: str
-    numbers: frozenset[str]
+    numbers: dict[str, tuple[float, float]]
 
     def __len__(self) -> int:
         return self.count
@@ -54,7 +55,7 @@ def open_table(path) -> RequestTable:
     delimiter, start = _first_look(path)
     lines = _lines(path, delimiter, start, 0)
     header, place = _header(path, lines)
-    count, places, names, numbers = 0, [], array.array("q"), set()
+    count, places, names, numbers = 0, [], array.array("q"), {}
     for line, after, cells in lines:
         if len(cells) != len(header):
             raise ValueError(
@@ -65,13 +66,13 @@ def open_table(path) -> RequestTable:
         if count % _STRIDE == 0:
             places.append(place)
         names.append(hash(request.name.lower()))
-        numbers.update(request.numbers)
+        numbers = widened(numbers, request.numbers)
         count, place = count + 1, after
     if not count:
         raise ValueError(f"{path}: has no report, only a line of column names")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    table = RequestTable(path, header, delimiter, count, tuple(places), digest, frozenset(numbers))
+    table = RequestTable(path, header, delimiter, count, tuple(places), digest, numbers)
     _check_names(table, names)
     return table
 

@@ -12,6 +12,14 @@ NUMBERS = {
 SHAPE = frozenset(NUMBERS) - {"heart_rate"}
 
 
+def widened(
+    ranges: dict[str, tuple[float, float]], values: dict[str, float]
+) -> dict[str, tuple[float, float]]:
+    """The least and the greatest number of each name, with further values."""
+    both = {name: (value, *ranges.get(name, ())) for name, value in values.items()}
+    return ranges | {name: (min(found), max(found)) for name, found in both.items()}
+
+
 def asked(request) -> dict[str, float]:
     """The numbers that a prompt or a request, which has them as attributes, does not leave open (None)."""
     values = {name: getattr(request, name) for name in NUMBERS}
