@@ -78,35 +78,30 @@ def draw(model, prompt, unconditional, keys, policy: SamplingPolicy, allowed, ra
     best what was asked for, and of almost twice as many beats of another kind. allowed: (B, M, BINS)."""
     before, batch = window(rate)[0], len(prompt)
 
-    def several(draws: int):
-        """(repeats an array so often for each of the batch, prompts and keys of all draws)."""
-
-        def many(x):
-            return x if x is None else jnp.repeat(x, draws, 0)
-
-        return many, (many(prompt), many(unconditional), _further(keys, draws), policy)
+    def many(x, times: int):
+        return x if x is None else jnp.repeat(x, times, 0)
 
     stories, beats_each = policy.draws, min(policy.draws, _BEATS)
-    many, (*_, each, _) = several(stories)
+    each, of_all = _further(keys, stories), many(allowed, stories)
     written = _Story(model, prompt, unconditional, each, policy)
-    bins = written.measures(many(allowed))
-    given = plan is not None
-    story = Story(bins, *((many(plan), jnp.zeros_like(many(plan))) if given else written.plan(bins)))
-    faults = drafted_choice.story_faults(*story, many(allowed))
+    bins, given = written.measures(of_all), many(plan, stories)
+    story = Story(bins, *(written.plan(bins) if given is None else (given, jnp.zeros_like(given))))
+    faults = drafted_choice.story_faults(*story, of_all)
 
-    story, faults = jax.tree.map(lambda x: jnp.repeat(x, beats_each, 0), (story, faults))
-    many, (*said, _, _) = several(stories * beats_each)
+    story, faults = jax.tree.map(lambda x: many(x, beats_each), (story, faults))
+    told = many(prompt, stories * beats_each), many(unconditional, stories * beats_each)
     nothing = jnp.zeros((len(faults), beat_basis.COMPONENTS))
-    coordinates, formed = _usual(model, *said, _further(each, beats_each), policy, story.bins, 0, nothing)
+    coordinates, formed = _usual(model, *told, _further(each, beats_each), policy, story.bins, 0, nothing)
     beats = jax.vmap(lambda beat, told: beat_form.apply(beat_form.from_form, beat, told, before, rate))(
         formed, story.bins
     )
-    faults += drafted_choice.beat_faults(formed, beats, story.bins, many(allowed), before, rate)
+    faults += drafted_choice.beat_faults(formed, beats, story.bins, many(of_all, beats_each), before, rate)
     story, first, main = _best((story, coordinates, beats), faults, batch)
 
-    many, told = several(2 * policy.draws - 1)
-    _, others = _usual(model, *told, many(story.bins), 1, many(first))
-    faults = drafted_choice.other_faults(others, many(main), many(story.bins), many(allowed), before, rate)
+    count = 2 * policy.draws - 1
+    bins, told = many(story.bins, count), (many(prompt, count), many(unconditional, count))
+    _, others = _usual(model, *told, _further(keys, count), policy, bins, 1, many(first, count))
+    faults = drafted_choice.other_faults(others, many(main, count), bins, many(allowed, count), before, rate)
     return story, jnp.stack([main, _best(others, faults, batch)], 1)
 
 
