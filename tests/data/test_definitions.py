@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
+from ttecg.data.beats import intervals
+from ttecg.data.dataset import open_dataset
 from ttecg.data.definitions import DEFINITIONS, UNSAID, Between, allowed_bins
 from ttecg.data.findings import FINDINGS
 from ttecg.data.numbers import NUMBERS, SHAPE
+from ttecg.data.prepare import prepare
 from ttecg.data.prompt import Prompt
-from ttecg.data.reports import canonical
+from ttecg.data.reports import canonical, phrases
+from ttecg.evaluate.given import with_reports
 from ttecg.models.beat_plan import encode
 from ttecg.models.measures import MEASURES, NAMES, allowed
 
@@ -41,9 +45,20 @@ def test_a_report_without_conduction_findings_has_none():
     assert max(values(Prompt("atrial fibrillation, IVCD"), "qrs_ms")) > 120
     assert np.nanmax(values(Prompt("inferior infarction"), "pr_ms")) < 240
     assert np.isnan(values(Prompt("inferior infarction"), "pr_ms")).any()
-    for name, (between, phrases) in UNSAID.items():
+    for name, (between, speak_of_it) in UNSAID.items():
         assert between.bins(MEASURES[NAMES.index(name)]).any()
-        assert all(canonical(p) == p for p in phrases)
+        assert all(canonical(p) == p for p in speak_of_it)
+
+
+def test_recordings_without_conduction_findings_have_none(shared_data, tmp_path):
+    prepare("ptbxl", shared_data / "ptbxl", tmp_path / "set", 500)
+    found = [
+        (set(phrases(e.report)), intervals(e)) for e in with_reports(open_dataset(tmp_path / "set", "all"))
+    ]
+    for name, (between, speak_of_it) in UNSAID.items():
+        silent = [numbers[name] for said, numbers in found if said and not said & speak_of_it]
+        silent = np.array([x for x in silent if x is not None])
+        assert len(silent) > 400 and np.mean(silent >= between.high) < 0.02, name
 
 
 def test_what_other_findings_say_goes_before_sinus_rhythm():

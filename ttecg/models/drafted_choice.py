@@ -16,7 +16,7 @@ from ttecg.models import beat_form, beat_measures, beat_plan, measures
 _FAR = 6.0  # bins; what is further off is no worse
 _OUTSIDE = 10.0  # of a bin outside of what the report allows, for each that it is away
 _INSIDE = 0.1  # of a bin inside of it, for each that a beat is away from the one drawn; of a plan it is 1
-_INTERVAL = 0.3  # the same of PR, QRS and QT, and up to twice as far: at 0.1 one in ten was 60 ms off
+_INTERVAL = 0.3  # the same of PR, QRS and QT, up to twice as far: at 0.1 a QRS of 220 ms passed for 87
 _SPAN_S = 0.1  # around R, over which beats of two kinds are compared
 _LIKE = 0.6  # correlation with the usual beat above which another is of its kind
 _ALIKE_COST = 60.0
