@@ -7,9 +7,9 @@ from ttecg.data import beats as on_ecgs
 from ttecg.data.beats import FINE, qrs_bounds
 from ttecg.data.simulator import simulate
 from ttecg.data.usual_beats import usual_beats
-from ttecg.ecg import INDEPENDENT
+from ttecg.ecg import ECG, INDEPENDENT
 from ttecg.models.beat_measures import has_q, intervals, read
-from ttecg.models.layout import window
+from ttecg.models.layout import lay_out_batch, window
 from ttecg.models.measures import NAMES
 
 RATE = 250.0
@@ -52,6 +52,18 @@ def test_pr_and_qt_of_a_beat_are_those_of_its_ecg(finding):
     for name, found in intervals(np.stack(beats), np.array(rr), BEFORE, RATE).items():
         off = np.abs(found - np.array([t[name] for t in truth]))
         assert np.median(off) < 6 and off.max() < 20, name
+
+
+@pytest.mark.parametrize("rate", [60, 100, 140])
+def test_pr_and_qt_of_a_beat_are_those_of_its_ecg_at_any_rate(rate):
+    """P of one beat lies on T of the one before it, or is cut off by it."""
+    beats = np.stack([beat_of(["sinus rhythm"], seed)[0] for seed in range(6)])
+    peaks = np.tile(np.arange(0.3, 10, 60 / rate), (6, 1))
+    ecgs = lay_out_batch(beats[:, None], peaks, np.zeros(peaks.shape, int), 2500, RATE, BEFORE)
+    truth = [on_ecgs.intervals(ECG(np.asarray(x, float), INDEPENDENT, RATE), peaks[0] * RATE) for x in ecgs]
+    for name, found in intervals(beats, np.full(6, 60 / rate), BEFORE, RATE).items():
+        off = np.abs(found - np.array([t[name] for t in truth], float))
+        assert np.nanmedian(off) < 8 and np.isfinite(off).sum() > 3, (name, off)
 
 
 def test_without_p_and_t_waves_there_is_no_pr_and_no_qt():

@@ -71,7 +71,8 @@ def test_the_cache_changes_nothing():
 
     bins, plan, kinds = jax.device_get(run(*arrays()))
     found = jax.jit(generator().story)(PROMPTS, bins, plan, kinds)
-    assert likeliest(found[0], bins, np.ones(bins.shape, bool))
+    fits = measures.at_rate()[bins[:, measures.NAMES.index("heart_rate")]]
+    assert likeliest(np.where(fits, found[0], -1e30), bins, np.ones(bins.shape, bool))
     free = (plan <= beat_plan.END) & (
         np.arange(plan.shape[1]) < plan.shape[1] - 1
     )  # the last slot must be the end
@@ -145,16 +146,33 @@ def test_what_is_asked_for_is_kept():
     assert codes.shape == (3, 63, 2)
 
 
-def test_measures_are_drawn_inside_what_is_allowed():
-    allowed = FREE & (np.random.default_rng(0).random(FREE.shape) < 0.3)
-    allowed[..., 1] |= ~allowed.any(-1)
-
-    @jax.jit
-    def run(params, buffers):
+@functools.cache
+def measuring():
+    def run(params, buffers, allowed):
         model = BOTH.merge(params, buffers).generator
         return _Story(model, PROMPTS, NOTHING, keys(), SamplingPolicy(guidance=2.0)).measures(allowed)
 
-    assert np.take_along_axis(allowed, np.asarray(run(*arrays()))[..., None], -1).all()
+    return jax.jit(run)
+
+
+def test_measures_are_drawn_inside_what_is_allowed():
+    allowed = FREE & (np.random.default_rng(0).random(FREE.shape) < 0.3)
+    allowed[..., 1] |= ~allowed.any(-1)
+    drawn = np.asarray(measuring()(*arrays(), allowed))
+    assert np.take_along_axis(allowed, drawn[..., None], -1).all()
+
+
+def test_p_waves_are_drawn_where_the_rate_leaves_room_for_them():
+    rate, pr = (measures.NAMES.index(name) for name in ("heart_rate", "pr_ms"))
+
+    def drawn(heart_rate, low, high):
+        allowed, values = FREE.copy(), [measures.MEASURES[pr].value(i) for i in range(measures.BINS)]
+        allowed[:, rate] = np.arange(measures.BINS) == measures.MEASURES[rate].bin(heart_rate)
+        allowed[:, pr] = (np.array(values) >= low) & (np.array(values) < high)
+        return np.array(values)[np.asarray(measuring()(*arrays(), allowed))[:, pr]]
+
+    assert (drawn(150, 120, 400) <= 144).all() and (drawn(60, 300, 400) >= 300).all()
+    assert (drawn(150, 224, 264) >= 224).all()  # what is asked for stays
 
 
 def test_samples_do_not_depend_on_their_neighbours():

@@ -7,6 +7,7 @@ follows. Axes: T time, L lead, B beat, W sample within the beat, K kind (0 the c
 import numpy as np
 
 from ttecg.data.beats import alike
+from ttecg.models.layout import AHEAD
 
 KINDS = 2
 _QRS = 0.1  # seconds on either side of R by which beats are told apart
@@ -54,7 +55,7 @@ def _at(x_TL, place_BW) -> np.ndarray:
 def _own(peaks, place_BW, before: int, rate: float) -> np.ndarray:
     """(B, W) which samples belong to the beat itself rather than to a neighbour."""
     rr = np.diff(peaks)
-    border = np.minimum(before, 0.4 * rr) + 0.03 * rate
+    border = np.minimum(before, AHEAD * rr) + 0.03 * rate
     start = np.concatenate([[-np.inf], peaks[1:] - border])
     end = np.concatenate([peaks[1:] - border + 0.06 * rate, [np.inf]])
     return (place_BW >= start[:, None]) & (place_BW <= end[:, None])

@@ -14,10 +14,12 @@ from scipy import ndimage
 from ttecg.data.beats import FINE, LEAST_SPEED, MIN_WAVE_MV, STILL
 from ttecg.ecg import LEADS, to_twelve
 from ttecg.models.beat_form import P_AT, P_WIDTH
+from ttecg.models.layout import lay_out
 
 # of a Q wave; a little more than is asked for, since a reader measures the ECG and not its usual beat
 _Q_MV, _Q_S, _Q_OF_R, _R_MV = 0.12, 0.034, 0.25, 0.02
 _ST_S, _T_FROM_S, _T_TO_S = 0.06, 0.08, 0.36  # after the end of QRS
+_FOLLOWING = 4.0  # beats that are laid out after one, to measure it among its like; at 220/min
 
 
 def read(beats_NxWxL, before: int, rate: float) -> dict[str, jax.Array]:
@@ -88,7 +90,9 @@ def intervals(beats_NxWxL, rr_N, before: int, rate: float) -> dict[str, jax.Arra
 
 
 def _intervals(beat_WxL, rr, before: int, rate: float) -> dict:
-    x_FxL, onset, offset = _fine(beat_WxL, before, rate)
+    peaks = before / rate + rr * jnp.arange(-1.0, _FOLLOWING)
+    laid_WxL = lay_out(beat_WxL[None], peaks, jnp.zeros(len(peaks), int), len(beat_WxL), rate, before)
+    x_FxL, onset, offset = _fine(laid_WxL, before, rate)
     t_end = _t_end(x_FxL, onset, offset, rr)
     p_onset = _p_onset(x_FxL, onset, t_end, rr)
     return {"pr_ms": (onset - p_onset) * 1000 / FINE, "qt_ms": (t_end - onset) * 1000 / FINE}

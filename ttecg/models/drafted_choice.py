@@ -12,6 +12,7 @@ import numpy as np
 from ttecg.data.flutter import MARGIN_S as FLUTTER_MARGIN_S
 from ttecg.data.flutter import RATES as FLUTTER_RATES
 from ttecg.models import beat_form, beat_measures, beat_plan, measures
+from ttecg.models.layout import AHEAD
 
 _FAR = 6.0  # bins; what is further off is no worse
 _OUTSIDE = 10.0  # of a bin outside of what the report allows, for each that it is away
@@ -88,7 +89,7 @@ def flutter_share(beats_BxWxL, rr_B, before: int, rate: float):
 
 def _flutter(beat_WxL, rr, after, ahead, phase, before: int, rate: float):
     since = phase * rr
-    place = before + rate * jnp.where(since < rr - jnp.minimum(before / rate, 0.4 * rr), since, since - rr)
+    place = before + rate * jnp.where(since < rr - jnp.minimum(before / rate, AHEAD * rr), since, since - rr)
     x = beat_form.at(beat_WxL, place)
     free = ((since > after) & (since < rr - ahead))[:, None]
     x = jnp.where(free, x - (free * x).sum(0) / jnp.maximum(free.sum(), 1), 0.0)

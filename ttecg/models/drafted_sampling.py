@@ -166,21 +166,26 @@ class _Story:
         batch, count, _ = allowed_BxMxK.shape
         noise = _noise(self.keys, [_MEASURE], range(count), measures.BINS)[:, 0]
         factor = self.policy.temperature * self.policy.measure_temperature
+        at_rate = jnp.asarray(measures.at_rate())
 
         def step(carry, inputs):
-            cache, seen, before = carry
+            cache, seen, before, pace = carry
             slot, noise, allowed = inputs
             place = self.first["measures"] + slot
             seen = seen.at[:, place].set(True)
             x, positions = self.model.embed_measures(self.guide.double(before)[:, None], slot)
             h, cache = self.model.trunk(x, self.model.trunk.turns(positions), seen[:, None], cache, place)
             logits = self.guide.mix(self.model.measure_logits(h, slot))[:, 0]
+            fits = allowed & at_rate[pace, slot]
+            allowed = jnp.where(fits.any(1, keepdims=True), fits, allowed)
             token = choose(jnp.where(allowed, logits, -1e30), noise, self.policy, factor)
-            return (cache, seen, token), token
+            pace = jnp.where(slot == measures.NAMES.index("heart_rate"), token, pace)
+            return (cache, seen, token, pace), token
 
-        start = (self.cache, self.seen, jnp.zeros(batch, jnp.int32))
+        none = jnp.zeros(batch, jnp.int32)
+        start = (self.cache, self.seen, none, none)
         inputs = (jnp.arange(count), noise, allowed_BxMxK.swapaxes(0, 1))
-        (self.cache, self.seen, _), bins = jax.lax.scan(step, start, inputs)
+        (self.cache, self.seen, *_), bins = jax.lax.scan(step, start, inputs)
         return bins.T
 
     def plan(self, bins_BxM):

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 BEFORE, AFTER = 0.352, 0.688  # seconds of a usual beat on either side of R: 11 and 21.5 frames of 32 ms
+AHEAD = 0.45  # of an RR interval, at most, belongs to the beat that ends it: there `data.beats` looks for P
 _FADE = 0.06  # seconds over which one beat gives way to the next
 
 
@@ -38,7 +39,7 @@ def lay_out(beats_KxWxL, peaks_R, kinds_R, samples: int, rate: float, before: in
         return (1 - part) * flat[kind_T * width + low] + part * flat[kind_T * width + low + 1]
 
     late, early = at(kinds[k], before + since * rate), at(kinds[k + 1], before - until * rate)
-    border = jnp.minimum(before / rate, 0.4 * rr)
+    border = jnp.minimum(before / rate, AHEAD * rr)
     share = jnp.clip((border - until) / _FADE + 0.5, 0, 1)[:, None]
     return jnp.where(count > 0, share * early + (1 - share) * late, 0.0)
 

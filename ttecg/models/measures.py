@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ttecg.models.layout import AHEAD
+
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
@@ -72,12 +74,24 @@ BINS = 1 + max(m.bins for m in MEASURES)
 
 
 _ABSENT = ("pr_ms", "p_ii_mv", "other_beats", "other_early", "other_qrs_ms", "flutter")
+_QR_MS = 36  # from the onset of QRS to R, as it usually is
 
 
 def allowed() -> np.ndarray:
     """(M, BINS) bool: which bins a measure has. Only some may be drawn as not measurable."""
     table = np.arange(BINS)[None] <= np.array([m.bins for m in MEASURES])[:, None]
     table[:, 0] = [m.name in _ABSENT for m in MEASURES]
+    return table
+
+
+def at_rate() -> np.ndarray:
+    """(BINS, M, BINS) bool: which bins a measure may have at each bin of the heart rate. P begins in that part of the
+    RR interval which `layout` leaves to the coming beat, as P waves of recordings do."""
+    table = np.ones((BINS, len(MEASURES), BINS), bool)
+    rate, pr = (MEASURES[NAMES.index(name)] for name in ("heart_rate", "pr_ms"))
+    for i in range(1, 1 + rate.bins):
+        longest = AHEAD * 60_000 / rate.value(i) - _QR_MS
+        table[i, NAMES.index("pr_ms"), 1:] = [pr.value(k) <= longest for k in range(1, BINS)]
     return table
 
 
