@@ -37,7 +37,7 @@ _NONE = Between(absent=True)
 _REGULAR = Between(high=0.1)
 _FIBRILLATION = {"rr_cv": Between(low=0.14), "pr_ms": _NONE, "p_ii_mv": _NONE}
 _EARLY_WIDE = {"other_early": Between(low=0.5, high=0.78), "other_qrs_ms": Between(low=130)}
-_SINUS = {"pr_ms": Between(low=130, high=200), "p_ii_mv": Between(low=0.02)}
+_SINUS = {"pr_ms": Between(low=130, high=216), "p_ii_mv": Between(low=0.02)}
 _INFERIOR_Q, _ANTERIOR_Q = {"q_inferior": Between(low=2)}, {"q_anterior": Between(low=3)}
 _UP, _DOWN = Between(low=10), Between(high=-10)
 
