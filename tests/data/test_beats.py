@@ -103,6 +103,14 @@ def test_intervals():
     assert got["axis_deg"] == pytest.approx(np.degrees(np.arctan2(0.7 * 2 / np.sqrt(3), 0.6)), abs=2)
 
 
+def test_an_st_segment_that_falls_is_no_t_wave():
+    """ST is higher than the T wave after it."""
+    st = bumps(500.0, _TIMES + 0.11, 0.3, 0.04)[:, None] * _LEADS_8
+    ecg = make(t=0.15)
+    got = beats.intervals(ecg.replace(signal=ecg.signal + to_twelve(st)))
+    assert abs(got["qt_ms"] - beats.intervals(make(t=0.15))["qt_ms"]) < 30
+
+
 def test_the_axis_turns_with_the_leads():
     for i, ii, degrees in ((1, 0.5, 0), (0.001, 1, 90), (1, -0.5, -49), (-1, -0.5, 180)):
         x = bumps(500, _TIMES, 1.0, 0.012)[:, None] * np.array([i, ii, *_LEADS_8[2:]])

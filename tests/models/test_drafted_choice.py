@@ -48,6 +48,16 @@ def test_a_plan_of_the_rate_and_the_premature_beats_asked_for():
     assert story_faults(one, plan, kinds, few)[2] == ectopic[2] + 10
 
 
+def bins_of_beat(beat):
+    """(2, M) what is read off a beat, asked for twice."""
+    values = beat_measures.read(beat[None], BEFORE, RATE)
+    values |= beat_measures.intervals(beat[None], np.ones(1), BEFORE, RATE)
+    asked = bins(2, heart_rate=60)
+    for name, number in measures.bins_of(values).items():
+        asked[:, measures.NAMES.index(name)] = int(number[0])
+    return asked
+
+
 def test_a_beat_inside_what_the_report_allows():
     beats = np.stack([beat_of("sinus rhythm")[0], beat_of("left bundle branch block")[0]])
     read = jax.jit(beat_measures.read, static_argnums=(1, 2))(beats, BEFORE, RATE)
@@ -59,8 +69,17 @@ def test_a_beat_inside_what_the_report_allows():
             asked[:, measures.NAMES.index(name)] = number[i]
         allowed = free(2)
         allowed[:, measures.NAMES.index("qrs_ms")] = np.arange(measures.BINS) == own["qrs_ms"][i]
-        faults = np.asarray(faults_of(beats, beats, asked, allowed, BEFORE, RATE))
+        faults, off = np.asarray(faults_of(beats, beats, asked, allowed, BEFORE, RATE))
         assert faults.argmin() == i and faults[i] == 0 and faults[1 - i] > 2
+        assert off[i] == 0 < off[1 - i]
+
+
+def test_high_voltages_do_not_speak_against_a_story():
+    """Errors grow with the voltages; which numbers are drawn is not decided by how well they are shown."""
+    beat = beat_of("sinus rhythm")[0]
+    beats = np.stack([beat, 3 * beat])
+    faults, off = beat_faults(beats, beats, bins_of_beat(beat), free(2), BEFORE, RATE)
+    assert off[0] < off[1] and faults[0] == faults[1]
 
 
 def test_flutter_waves_of_a_beat_are_those_of_its_ecg():

@@ -20,6 +20,7 @@ RATE = 250.0  # detection runs here, whatever the rate of the record
 SHORTEST_RR = 0.2  # seconds; 300 beats a minute
 FINE = 500.0  # the median beat is measured here
 _MIN_SECONDS = 1.0
+EDGE = 0.03  # seconds at either end of where a T wave is looked for: no wave has its top there
 MIN_WAVE_MV = 0.04  # a P or T wave lower than this over all leads is not seen
 STILL = 0.06  # share of the greatest speed under which QRS has not begun or is over
 LEAST_SPEED = 0.4  # mV/s over all leads; slower than this nothing is QRS
@@ -338,8 +339,8 @@ def _t_end(median_WL: np.ndarray, onset: int, offset: int, cycle: float) -> int 
     wave_W = part_WL @ main_L
     wave_W = wave_W if abs(wave_W.max()) > abs(wave_W.min()) else -wave_W
     last_peak = onset + round(min(0.52, 0.12 + 0.42 * cycle) * FINE) - start  # beyond it is the next P wave
-    top = int(wave_W[: max(1, last_peak)].argmax())
-    if wave_W[top] < MIN_WAVE_MV or top >= len(wave_W) - round(0.03 * FINE):
+    top = _hump(wave_W[: max(1, last_peak)])
+    if wave_W[top] < MIN_WAVE_MV or top >= len(wave_W) - round(EDGE * FINE):
         return None
     slope_W = np.gradient(wave_W)[top : top + round(0.16 * FINE)]
     steepest = int(slope_W.argmin())
@@ -348,6 +349,14 @@ def _t_end(median_WL: np.ndarray, onset: int, offset: int, cycle: float) -> int 
     base = np.median(wave_W[top + steepest :])
     end = start + top + steepest + (base - wave_W[top + steepest]) / slope_W[steepest]
     return int(round(end)) if end < len(median_WL) else None
+
+
+def _hump(wave_W: np.ndarray) -> int:
+    """The highest sample, or, where the wave begins with it (an ST segment that falls), the highest peak after it."""
+    top, begins = int(wave_W.argmax()), round(EDGE * FINE)
+    peaks = 1 + np.flatnonzero((wave_W[1:-1] > wave_W[:-2]) & (wave_W[1:-1] >= wave_W[2:]))
+    later = peaks[peaks >= begins]
+    return int(later[wave_W[later].argmax()]) if top < begins and len(later) else top
 
 
 def _axis(median_WL: np.ndarray, leads: tuple[str, ...], onset: int, offset: int) -> float | None:

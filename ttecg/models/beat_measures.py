@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
-from ttecg.data.beats import FINE, LEAST_SPEED, MIN_WAVE_MV, STILL
+from ttecg.data.beats import EDGE, FINE, LEAST_SPEED, MIN_WAVE_MV, STILL
 from ttecg.ecg import LEADS, to_twelve
 from ttecg.models.beat_form import P_AT, P_WIDTH
 from ttecg.models.layout import lay_out
@@ -111,13 +111,18 @@ def _t_end(x_FxL, onset, offset, rr):
     reached_F = jnp.where(inside, wave_F, 0.0)
     wave_F = wave_F * jnp.where(reached_F.max() > -reached_F.min(), 1.0, -1.0)
     last_peak = onset + jnp.round(jnp.minimum(0.52, 0.12 + 0.42 * rr) * FINE)  # beyond it is the next P wave
-    top = jnp.where(inside & (f < jnp.maximum(begins + 1, last_peak)), wave_F, -jnp.inf).argmax()
+    here, later = inside & (f < jnp.maximum(begins + 1, last_peak)), begins + round(EDGE * FINE)
+    top = jnp.where(here, wave_F, -jnp.inf).argmax()
+    rises, falls = wave_F > jnp.roll(wave_F, 1), wave_F >= jnp.roll(wave_F, -1)
+    peaks = here & (f >= later) & (f + 1 < last_peak) & rises & falls
+    after = jnp.where(peaks, wave_F, -jnp.inf).argmax()
+    top = jnp.where((top < later) & peaks.any(), after, top)  # an ST segment that falls is no T wave
     slope_F = jnp.gradient(wave_F)
     falls = inside & (f >= top) & (f < top + round(0.16 * FINE))
     steepest = jnp.where(falls, slope_F, jnp.inf).argmin()
     level = jnp.nanmedian(jnp.where(inside & (f >= steepest), wave_F, jnp.nan))
     end = steepest + (level - wave_F[steepest]) / jnp.minimum(slope_F[steepest], -1e-9)
-    seen = (wave_F[top] >= MIN_WAVE_MV) & (top < ends - round(0.03 * FINE)) & (slope_F[steepest] < 0)
+    seen = (wave_F[top] >= MIN_WAVE_MV) & (top < ends - round(EDGE * FINE)) & (slope_F[steepest] < 0)
     return jnp.where(seen & (ends - begins >= round(0.1 * FINE)), end, jnp.nan)
 
 

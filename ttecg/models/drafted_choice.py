@@ -17,7 +17,9 @@ from ttecg.models.layout import AHEAD
 _FAR = 6.0  # bins; what is further off is no worse
 _OUTSIDE = 10.0  # of a bin outside of what the report allows, for each that it is away
 _INSIDE = 0.1  # of a bin inside of it, for each that a beat is away from the one drawn; of a plan it is 1
-_INTERVAL = 0.3  # the same of PR, QRS and QT, up to twice as far: at 0.1 a QRS of 220 ms passed for 87
+_INTERVALS = ("pr_ms", "qrs_ms", "qt_ms")
+_INTERVAL = 0.3  # the same of these, up to twice as far: at 0.1 a QRS of 220 ms passed for 87
+_CLOSE = 4.0  # bins by which these may be away, before it speaks against the story
 _SPAN_S = 0.1  # around R, over which beats of two kinds are compared
 _LIKE = 0.6  # correlation with the usual beat above which another is of its kind
 _ALIKE_COST = 60.0
@@ -40,35 +42,44 @@ def story_faults(bins_BxM, plan_BxR, kinds_BxR, allowed_BxMxK):
         "other_beats": jnp.where(count > 0, count, jnp.nan),
         "other_early": jnp.nanmean(before, 1) / middle,
     }
-    return sum(_faults(found, bins_BxM, allowed_BxMxK, 1.0).values())
+    outside, off = _faults(found, bins_BxM, allowed_BxMxK)
+    return sum(outside.values()) + sum(off.values())
 
 
 def beat_faults(formed_BxWxL, beats_BxWxL, bins_BxM, allowed_BxMxK, before: int, rate: float):
-    """(B,) how far usual beats are from their numbers and from what reports allow; formed: in the form of all."""
+    """Faults of usual beats, (B,): how far they are from what reports allow, and whether PR, QRS and QT are far from
+    those drawn; and (B,) how far their numbers are from those drawn else. formed: in the form of all.
+
+    The second says which beat shows its numbers best, not which numbers are to be shown: errors of voltages grow with
+    the voltages, so that low ones would be, and of intervals those that most people have."""
     values = beat_measures.read(formed_BxWxL, before, rate)
     rr = 60 / measures.value("heart_rate", bins_BxM[:, measures.NAMES.index("heart_rate")])
     values["flutter"] = flutter_share(beats_BxWxL, rr, before, rate)
     values |= beat_measures.intervals(beats_BxWxL, rr, before, rate)
-    faults = _faults(values, bins_BxM, allowed_BxMxK, _INSIDE)
+    outside, off = _faults(values, bins_BxM, allowed_BxMxK)
+    off = {name: _INSIDE * far for name, far in off.items()}
+    for name, number in measures.bins_of({k: values[k] for k in _INTERVALS}).items():
+        away = jnp.abs(number - bins_BxM[:, measures.NAMES.index(name)])
+        outside[name] += _INTERVAL * jnp.clip(away - _CLOSE, 0, 2 * _FAR - _CLOSE)
+        off[name] = _INTERVAL * jnp.minimum(away, _CLOSE)
     flutters = measures.value("flutter", bins_BxM[:, measures.NAMES.index("flutter")]) > _FLUTTERS
     for name in ("pr_ms", "qt_ms"):  # waves that run through the beat leave neither P nor the end of T
-        faults[name] = jnp.where(flutters, 0.0, faults[name])
-    return _if_asked(faults, bins_BxM)
+        outside[name] = jnp.where(flutters, 0.0, outside[name])
+    return _if_asked(outside, bins_BxM), _if_asked(off, bins_BxM)
 
 
-def _faults(values: dict, bins_BxM, allowed_BxMxK, inside: float):
-    """{measure: (B,)} of numbers as they were measured, against those asked for and what reports allow. inside: of a
-    bin that the report allows, for each that it is away from the one asked for."""
-    faults = {}
+def _faults(values: dict, bins_BxM, allowed_BxMxK) -> tuple[dict, dict]:
+    """{measure: (B,)} of numbers as they were measured: what it costs that they are outside of what reports allow, and
+    how far they are from those drawn."""
+    outside, off = {}, {}
     for name, number in measures.bins_of(values).items():
         i = measures.NAMES.index(name)
-        asked, allowed = bins_BxM[:, i], allowed_BxMxK[:, i]
-        far = jnp.where(allowed, jnp.abs(jnp.arange(measures.BINS) - number[:, None]), measures.BINS)
-        off = inside * _away(number, asked)
-        if name in ("pr_ms", "qrs_ms", "qt_ms"):
-            off = _INTERVAL * jnp.minimum(jnp.abs(number - asked), 2 * _FAR)
-        faults[name] = _OUTSIDE * jnp.minimum(far.min(1), _FAR) + off
-    return faults
+        far = jnp.where(
+            allowed_BxMxK[:, i], jnp.abs(jnp.arange(measures.BINS) - number[:, None]), measures.BINS
+        )
+        outside[name] = _OUTSIDE * jnp.minimum(far.min(1), _FAR)
+        off[name] = _away(number, bins_BxM[:, i])
+    return outside, off
 
 
 def _if_asked(faults: dict, bins_BxM):
@@ -123,8 +134,8 @@ def other_faults(beats_BxWxL, usual_BxWxL, bins_BxM, allowed_BxMxK, before: int,
     width = {"other_qrs_ms": beat_measures.read(beats_BxWxL, before, rate)["qrs_ms"]}
     reach = round(_SPAN_S * rate)
     like = _correlation(*(x[:, before - reach : before + reach] for x in (beats_BxWxL, usual_BxWxL)))
-    away = _if_asked(_faults(width, bins_BxM, allowed_BxMxK, _INSIDE), bins_BxM)
-    return away + _ALIKE_COST * jnp.maximum(like - _LIKE, 0)
+    outside, off = (_if_asked(x, bins_BxM) for x in _faults(width, bins_BxM, allowed_BxMxK))
+    return outside + _INSIDE * off + _ALIKE_COST * jnp.maximum(like - _LIKE, 0)
 
 
 def _away(bins_B, asked_B):

@@ -88,15 +88,16 @@ def draw(model, prompt, unconditional, keys, policy: SamplingPolicy, allowed, ra
     story = Story(bins, *(written.plan(bins) if given is None else (given, jnp.zeros_like(given))))
     faults = drafted_choice.story_faults(*story, of_all)
 
-    story, faults = jax.tree.map(lambda x: many(x, beats_each), (story, faults))
+    bins = many(story.bins, beats_each)
     told = many(prompt, stories * beats_each), many(unconditional, stories * beats_each)
-    nothing = jnp.zeros((len(faults), beat_basis.COMPONENTS))
-    coordinates, formed = _usual(model, *told, _further(each, beats_each), policy, story.bins, 0, nothing)
+    nothing = jnp.zeros((len(bins), beat_basis.COMPONENTS))
+    coordinates, formed = _usual(model, *told, _further(each, beats_each), policy, bins, 0, nothing)
     beats = jax.vmap(lambda beat, told: beat_form.apply(beat_form.from_form, beat, told, before, rate))(
-        formed, story.bins
+        formed, bins
     )
-    faults += drafted_choice.beat_faults(formed, beats, story.bins, many(of_all, beats_each), before, rate)
-    story, first, main = _best((story, coordinates, beats), faults, batch)
+    wrong, off = drafted_choice.beat_faults(formed, beats, bins, many(of_all, beats_each), before, rate)
+    coordinates, beats, wrong = _best((coordinates, beats, wrong), wrong + off, len(faults))
+    story, first, main = _best((story, coordinates, beats), faults + wrong, batch)
 
     count = 2 * policy.draws - 1
     bins, told = many(story.bins, count), (many(prompt, count), many(unconditional, count))
