@@ -58,6 +58,8 @@ def test_files_of_a_bundle_can_be_read_by_all(debug_bundle):
 
 
 def test_a_tokenizer_comes_from_a_bundle_or_a_run(debug_bundle, debug_runs):
+    with pytest.raises(ValueError, match="no tokenizer .* 'unet'"):
+        bundle.load_tokenizer("unet")
     stored, trained = bundle.load_tokenizer(debug_bundle), bundle.load_tokenizer(debug_runs.tokenizer)
     assert stored.config == trained.config
     np.testing.assert_array_equal(stored.code_vectors, trained.code_vectors)

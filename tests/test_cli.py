@@ -113,6 +113,10 @@ def test_what_is_not_understood_is_said_and_a_generated_record_stays_synthetic(b
     assert read_ecg("out/words/ecg-0001").info["synthetic"] is True
     assert cli.main(["generate", "sinus rhythm", "--out", "out/known"]) == 0
     assert "not understood" not in capsys.readouterr().err
+    rows = ["sinus rhythm"] * 20 + ["banana. sinus rhythm"]
+    pathlib.Path("r.csv").write_text("\n".join(["report", *rows]))
+    assert cli.main(["generate", "--reports", "r.csv", "--no-pictures", "--out", "out/table"]) == 0
+    assert "in 1 of 2 prompts, not understood, and so perhaps not shown: banana" in capsys.readouterr().err
 
 
 def test_same_seed_same_bytes_other_seed_others(bundle):
@@ -173,6 +177,7 @@ def test_rr_in_seconds_or_milliseconds(bundle, text):
         ([*PLAIN, "--qrs-ms", "5"], "--qrs-ms 5 is not between 60 and 240 ms"),
         ([*PLAIN, "--num", "0"], "--num"),
         ([*PLAIN, "--num", "two"], "--num"),
+        ([*PLAIN, "--num", "100000000"], "--reports"),
         ([*PLAIN, "--seed", "-1"], "--seed"),
         ([*PLAIN, "--temperature", "-0.1"], "--temperature"),
         ([*PLAIN, "--temperature", "inf"], "--temperature"),

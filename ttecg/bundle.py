@@ -131,6 +131,10 @@ def load_tokenizer(name) -> LoadedTokenizer:
         return LoadedTokenizer(model, functional, *newest_weights(path, functional))
     if path.exists() or str(name).isidentifier():
         path = resolve(name)
+        if kind := kind_of(path):
+            raise ValueError(
+                f"{name} has no tokenizer (it is of kind {kind!r}); give a text-to-ECG bundle such as demo"
+            )
         model = from_dict(TokenizerConfig, read_config(path)["tokenizer"], str(path / CONFIG))
         functional = Functional(model.create)
         return LoadedTokenizer(model, functional, *load_arrays(path / TOKENIZER, functional))

@@ -139,6 +139,15 @@ def test_bad_records_can_be_skipped_and_are_listed(ptbxl, tmp_path):
     assert describe(out)["skipped"] == 3
 
 
+def test_a_split_all_of_whose_records_are_bad_is_named(ptbxl, tmp_path):
+    data = ptbxl / "records100/00000/00009_lr.dat"
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(ValueError, match="no record of the split validation can be used") as error:
+        prepare("ptbxl", ptbxl, tmp_path / "set", 100, skip_bad=True)
+    assert "9: " in str(error.value) and "--skip-bad" not in str(error.value)
+    assert listing(tmp_path) == ["ptbxl"]
+
+
 def test_suspect_records_are_flagged(ptbxl, tmp_path):
     path = ptbxl / "records100/00000/00004_lr"
     ecg = read_ecg(path)

@@ -1,6 +1,7 @@
 """`ttecg generate`: clinical report text to 12-lead ECGs."""
 
 import dataclasses
+import itertools
 import math
 import pathlib
 import sys
@@ -12,7 +13,9 @@ from ttecg.commands.requests import Request, check_age, check_number, check_repo
 from ttecg.data.numbers import NUMBERS
 
 _SHOWN = 12
+_READ = 10_000  # prompts that are read for what was not understood
 _LARGEST_BATCH = 1024
+_MOST_AT_ONCE = 10_000  # of one report, whose folder is written when all are made
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,6 +133,11 @@ class Generate:
             raise ValueError(
                 "--batch, --processes, --format and --distributed are for --reports FILE.csv; leave them out"
             )
+        if self.num > _MOST_AT_ONCE:
+            raise ValueError(
+                f"--num {self.num} is more than {_MOST_AT_ONCE}; give --reports a table with this report, "
+                "which is written part by part and gone on with"
+            )
         report, sex = check_report(self.report, "the report"), check_sex(self.sex, "--sex")
         from ttecg.export import check_out, write_generated
 
@@ -142,7 +150,7 @@ class Generate:
         model = load(self.model).with_decoder(self.decoder)
         ecgs = self._generate(model, Request(report, self.age, sex, "ecg", **self._numbers), rr)
         written = write_generated(ecgs, self.out, self._picture)
-        self._tell([(origin.name, origin.prompt) for origin in written[:_SHOWN]], len(written))
+        self._tell([(origin.name, origin.prompt) for origin in written], len(written))
 
     def _generate(self, model, ask: Request, rr) -> Iterator[tuple]:
         """Pairs of Origin and ECG."""
@@ -197,22 +205,37 @@ class Generate:
             if is_main():
                 if not made:
                     print(f"{self.out}: these ECGs are there already, complete")
-                shown = [(line["name"], line["prompt"]) for line in manifest_lines(self.out, _SHOWN)]
-                self._tell(shown, order.count)
+                made = [(line["name"], line["prompt"]) for line in manifest_lines(self.out, _READ)]
+                self._tell(made, order.count)
 
-    def _tell(self, shown: list[tuple[str, str]], count: int) -> None:
-        """shown: (name, prompt) of the first ECGs."""
-        from ttecg.data.report_reading import read
-
+    def _tell(self, made: list[tuple[str, str]], count: int) -> None:
+        """made: (name, prompt) of the first ECGs, more than are shown."""
         ending = f".{self._picture or 'hea'}" if self.format == "wfdb" else ""
-        for name, prompt in shown:
+        for name, prompt in made[:_SHOWN]:
             print(f"{self.out / name}{ending}  {prompt}")
-        unknown = dict.fromkeys(words for _, prompt in shown for words in read(prompt).unknown)
-        if unknown:
-            print(f"not understood, and so perhaps not shown: {'; '.join(unknown)}", file=sys.stderr)
-        if count > len(shown):
-            print(f"... and {count - len(shown)} more")
+        if count > _SHOWN:
+            print(f"... and {count - _SHOWN} more")
+        self._tell_unknown(list(dict.fromkeys(prompt for _, prompt in made)), count > len(made))
         what = "WFDB records" if self.format == "wfdb" else "a prepared set"
         what += f", pictures ({self._picture})" if self._picture else ""
         made = f"{count} synthetic ECG{'s' if count > 1 else ''}"
         print(f"{made} in {self.out}: {what}, manifest.jsonl")
+
+    def _tell_unknown(self, prompts: list[str], first: bool) -> None:
+        """What the lexicon does not know in different prompts, of which `first` says that there are more."""
+        from ttecg.data.report_reading import read
+
+        found = [words for words in (read(prompt).unknown for prompt in prompts) if words]
+        if not found:
+            return
+        unknown = list(dict.fromkeys(itertools.chain.from_iterable(found)))
+        more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        of = (
+            f"in {len(found)} of {'the first ' if first else ''}{len(prompts)} prompts, "
+            if len(prompts) > 1
+            else ""
+        )
+        print(
+            f"{of}not understood, and so perhaps not shown: {'; '.join(unknown[:_SHOWN])}{more}",
+            file=sys.stderr,
+        )

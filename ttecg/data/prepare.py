@@ -93,8 +93,13 @@ def prepare(
     with resumable_folder(out, json.dumps(spec)) as folders:
         held = _write(folders, module.Builder, name, parts, makes, processes)
         held["bad"] = bad + held["bad"]
-        if held["bad"] and not (skip_bad and all(held["records"].values())):
+        if held["bad"] and not skip_bad:
             raise _bad_records(source, held["bad"], len(rows) + len(bad))
+        if emptied := [split for split in SPLITS if parts[split] and not held["records"][split]]:
+            raise ValueError(
+                f"{source}: no record of the split {emptied[0]} can be used; mend one, or give others its fold"
+                f"\n{_reasons(held['bad'])}"
+            )
         _describe(folders[0], spec, held, notes)
     return out
 
@@ -205,12 +210,15 @@ def _describe(folder, spec: dict, held: dict, notes: dict):
 
 
 def _bad_records(source, bad, total) -> ValueError:
-    shown = "\n".join(f"  {key}: {' '.join(reason.split())}" for key, reason in bad[:_SHOWN])
-    more = f"\n  and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return ValueError(
         f"{source}: {len(bad)} of {total} records cannot be used; mend them or give --skip-bad to leave "
-        f"them out\n{shown}{more}"
+        f"them out\n{_reasons(bad)}"
     )
+
+
+def _reasons(bad) -> str:
+    shown = "\n".join(f"  {key}: {' '.join(reason.split())}" for key, reason in bad[:_SHOWN])
+    return shown + (f"\n  and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else "")
 
 
 def _write_csv(path, lines):
