@@ -77,6 +77,15 @@ def test_a_users_own_words_hit(phrase, texts):
     assert {text: reports.canonical(text) for text in texts} == dict.fromkeys(texts, phrase)
 
 
+def test_a_long_p_is_not_a_long_pq():
+    assert reports.phrases("sinusrytm a-v block i p förlängd") == (
+        "sinus rhythm",
+        "first-degree av block",
+        "left atrial enlargement",
+    )
+    assert reports.phrases("PQ förlängd") == ("first-degree av block",)
+
+
 @pytest.mark.parametrize(
     "text, kept",
     [

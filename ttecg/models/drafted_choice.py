@@ -64,7 +64,7 @@ def beat_faults(formed_BxWxL, beats_BxWxL, bins_BxM, allowed_BxMxK, before: int,
         off[name] = _INTERVAL * jnp.minimum(away, _CLOSE)
     flutters = measures.value("flutter", bins_BxM[:, measures.NAMES.index("flutter")]) > _FLUTTERS
     for name in ("pr_ms", "qt_ms"):  # waves that run through the beat leave neither P nor the end of T
-        outside[name] = jnp.where(flutters, 0.0, outside[name])
+        outside[name], off[name] = (jnp.where(flutters, 0.0, x[name]) for x in (outside, off))
     return _if_asked(outside, bins_BxM), _if_asked(off, bins_BxM)
 
 
