@@ -17,6 +17,8 @@ import wfdb
 import ttecg
 from ttecg import cli
 from ttecg.data.files import read_ecg
+from ttecg.data.prompt import Prompt
+from ttecg.data.reports import understood
 from ttecg.data.simulator import simulate
 from ttecg.ecg import LEADS
 
@@ -34,14 +36,16 @@ class FakeBundle:
 
     def generate(self, report, *, num=1, seed=0, progress=None, **conditions):
         self.asked.append({"report": report, "num": num, "seed": seed, **conditions})
-        ecgs = [self._ecg(report, seed, i) for i in range(num)]
+        ecgs = [
+            self._ecg(Prompt(report, heart_rate=conditions.get("heart_rate")), seed, i) for i in range(num)
+        ]
         progress(num)
         return ecgs
 
     def generate_many(self, asked, policy, *, rr, batch):
         for prompt, (seed, index) in asked:
             self.asked.append({"report": prompt.report, "seed": seed, "rr": rr})
-            yield self._ecg(prompt.report, seed, index)
+            yield self._ecg(prompt, seed, index)
 
     def sampling(self, **changes):
         return changes
@@ -59,10 +63,8 @@ class FakeBundle:
     def sampling_memory(self, policy, batch):
         return batch
 
-    def _ecg(self, report, seed, index):
-        from ttecg.data.reports import canonical
-
-        info = {"synthetic": True, "prompt": canonical(report)}
+    def _ecg(self, prompt, seed, index):
+        info = {"synthetic": True, "prompt": understood(prompt.report), **prompt.numbers}
         return simulate(["sinus rhythm"], 1000 * seed + index).replace(info=info)
 
 
@@ -116,7 +118,7 @@ def test_what_is_not_understood_is_said_and_a_generated_record_stays_synthetic(b
     rows = ["sinus rhythm"] * 20 + ["banana. sinus rhythm"]
     pathlib.Path("r.csv").write_text("\n".join(["report", *rows]))
     assert cli.main(["generate", "--reports", "r.csv", "--no-pictures", "--out", "out/table"]) == 0
-    assert "in 1 of 2 prompts, not understood, and so perhaps not shown: banana" in capsys.readouterr().err
+    assert "in 1 of 2 reports, not understood, and so perhaps not shown: banana" in capsys.readouterr().err
 
 
 def test_same_seed_same_bytes_other_seed_others(bundle):

@@ -93,6 +93,26 @@ def test_given_intervals_are_the_beats(debug_model):
     assert len(free.info["planned_peaks"]) <= beat_plan.SLOTS
 
 
+def test_a_rate_in_the_report_is_asked_for_where_no_other_is(debug_model):
+    def made(report, **asked):
+        ecg = debug_model.generate(report, **asked)[0]
+        return ecg.signal.tobytes(), ecg.info["heart_rate"]
+
+    assert made("sinus rhythm at 72/min, PR 190 ms") == made("sinus rhythm", heart_rate=72)
+    assert made("sinus rhythm at 72/min", heart_rate=90) == made("sinus rhythm", heart_rate=90)
+    assert made("sinus rhythm at 72/min", rr=[0.8]) == made("sinus rhythm", rr=[0.8])
+
+
+@pytest.mark.slow
+def test_a_drafting_generator_takes_intervals_from_the_report():
+    model = ttecg.load("demo")
+    told = model.generate("sinus rhythm at 72/min, QRS 100 ms, PR 190 ms, axis 20")[0]
+    asked = model.generate("sinus rhythm", heart_rate=72, qrs_ms=100, pr_ms=190, axis_deg=20)[0]
+    assert told.signal.tobytes() == asked.signal.tobytes() and told.info["axis_deg"] == 20
+    fast = model.generate("ventricular tachycardia 220/min")[0]
+    assert fast.info["heart_rate"] is None
+
+
 @pytest.mark.parametrize(
     "wrong, said",
     [

@@ -28,7 +28,8 @@ class Origin:
     """How one ECG came about: a line of the manifest.
 
     name: of its files. report: as typed; prompt: as the model read it. age in years, heart_rate per minute, pr_ms,
-    qrs_ms, qt_ms, axis_deg, and rr, the RR intervals in seconds, are what was asked for; None where nothing was. seed
+    qrs_ms, qt_ms, axis_deg, and rr, the RR intervals in seconds, are what was asked for, in the report or beside it;
+    None where nothing was. seed
     and index: the index-th ECG of that seed, from 0. sampling: temperature and the like, None for the model's own.
     model_hash: of the model's files, hex.
     """
@@ -81,7 +82,7 @@ def origin_of(request, ecg: ECG, drawn: tuple[int, int], rr, sampling: dict, mod
         prompt=ecg.info["prompt"],
         age=request.age,
         sex=request.sex,
-        **{name: getattr(request, name) for name in NUMBERS},
+        **{name: ecg.info.get(name) for name in NUMBERS},
         rr=rr,
         seed=seed,
         index=index,

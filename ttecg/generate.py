@@ -12,9 +12,10 @@ import numpy as np
 
 from ttecg import bundle
 from ttecg.data.definitions import allowed_bins
-from ttecg.data.numbers import SHAPE, widened
+from ttecg.data.numbers import NUMBERS, SHAPE, widened
 from ttecg.data.prompt import Prompt, PromptEncoder
 from ttecg.data.reports import understood
+from ttecg.data.stated import stated_numbers
 from ttecg.ecg import ECG, INDEPENDENT, LEADS, to_eight, to_twelve
 from ttecg.models import beat_plan
 from ttecg.models.drafted import DraftedConfig
@@ -93,8 +94,9 @@ class TextToECG:
         """`num` 12-lead ECGs of 10 s at 500 Hz, mV, for a clinical report in English or German.
 
         age in years, sex "male" or "female", heart_rate per minute: each optional. So are PR and QT intervals, QRS
-        width and axis of the usual beat, which only drafting generators can be asked for (ValueError from others). rr:
-        RR intervals in seconds that the beats must keep, from the first R peak on. None of the sampling settings means
+        width and axis of the usual beat, which only drafting generators can be asked for (ValueError from others).
+        Numbers that the report states hold where they are not given here. rr: RR intervals in seconds that the beats
+        must keep, from the first R peak on. None of the sampling settings means
         the bundle's own.
         noise: how much of what a recorder adds to the heart's signal is drawn around it; 0 leaves 0.5-40 Hz alone.
         Sample i depends on (seed, i) alone. progress is called with the number of ECGs done.
@@ -147,14 +149,23 @@ class TextToECG:
         batch: int = BATCH,
     ) -> Iterator[ECG]:
         """An ECG for every (prompt, (seed, index)), in order, made in batches as they are taken; an ECG depends on its
-        prompt, seed and index alone, as far as rounding decides no draw. The prompts may be without end. rr holds for
-        all.
+        prompt, seed and index alone, as far as rounding decides no draw. The prompts may be without end. Numbers that a
+        report states hold where its prompt asks for none. rr holds for all.
 
         batch: a device makes that many at a time at most; all devices of this process take part. While a batch is
         taken, the next is being made."""
-        asked, policy, plan = iter(asked), policy or self.policy, self.beat_plan(rr)
+        policy, plan = policy or self.policy, self.beat_plan(rr)
+        asked = ((self._with_stated(prompt, plan), drawn) for prompt, drawn in asked)
         while part := list(itertools.islice(asked, max(_READ_AHEAD, batch))):
             yield from self._make(part, policy, plan, batch)
+
+    def _with_stated(self, prompt: Prompt, plan) -> Prompt:
+        """With those numbers of its report that it leaves open and that this model makes."""
+        stated = stated_numbers(prompt.report)
+        if plan is not None or (self._drafts and stated.get("heart_rate", 0) > _FASTEST):
+            stated.pop("heart_rate", None)
+        makes = {k: v for k, v in stated.items() if self._drafts or k not in SHAPE}
+        return dataclasses.replace(prompt, **(makes | prompt.numbers))
 
     def _make(self, part, policy: SamplingPolicy, plan, batch: int) -> Iterator[ECG]:
         """The ECGs of a list of (prompt, (seed, index)), whose prompts are padded to one length."""
@@ -252,7 +263,7 @@ class TextToECG:
             info={
                 "synthetic": True,
                 "prompt": understood(prompt.report),
-                "heart_rate": prompt.heart_rate,
+                **{name: getattr(prompt, name) for name in NUMBERS},
                 "seed": seed,
                 "index": index,
                 "model": self.name,

@@ -207,23 +207,6 @@ def test_an_empty_report_is_refused(text):
         reports.canonical(text)
 
 
-@pytest.mark.parametrize(
-    "text, rate",
-    [
-        ("heart rate 120", 120), ("HF 45/min", 45), ("Frequenz 72 /min", 72),
-        ("ventricular rate 150 bpm", 150),
-        ("V-rate<50", 45), ("rate over 100 bpm", 110), ("Herzfrequenz: 64", 64), ("60-70/min", 65),
-        ("HR 88 bpm", 88),
-        ("ventricular response of 98 per minute", 98), ("Puls um 55", 55), ("HR: 61.5", 61.5),
-        ("sinus rhythm", None), ("VES > 5/min", None), ("PR 220 ms", None), ("QTc 480 ms", None),
-        ("v4-6, 4.46", None),
-        ("atrial rate 300", None), ("heart rate 900", None),
-    ],
-)  # fmt: skip
-def test_stated_heart_rate(text, rate):
-    assert reports.stated_heart_rate(text) == rate
-
-
 def test_text_from_scp_codes():
     assert (
         reports.from_scp({"NORM": 100.0, "LVOLT": 0.0, "SR": 0.0}) == "sinus rhythm. low voltage. normal ecg"

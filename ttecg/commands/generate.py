@@ -150,7 +150,7 @@ class Generate:
         model = load(self.model).with_decoder(self.decoder)
         ecgs = self._generate(model, Request(report, self.age, sex, "ecg", **self._numbers), rr)
         written = write_generated(ecgs, self.out, self._picture)
-        self._tell([(origin.name, origin.prompt) for origin in written], len(written))
+        self._tell([(origin.name, origin.prompt, origin.report) for origin in written], len(written))
 
     def _generate(self, model, ask: Request, rr) -> Iterator[tuple]:
         """Pairs of Origin and ECG."""
@@ -205,34 +205,37 @@ class Generate:
             if is_main():
                 if not made:
                     print(f"{self.out}: these ECGs are there already, complete")
-                made = [(line["name"], line["prompt"]) for line in manifest_lines(self.out, _READ)]
+                made = [
+                    (line["name"], line["prompt"], line["report"]) for line in manifest_lines(self.out, _READ)
+                ]
                 self._tell(made, order.count)
 
-    def _tell(self, made: list[tuple[str, str]], count: int) -> None:
-        """made: (name, prompt) of the first ECGs, more than are shown."""
+    def _tell(self, made: list[tuple[str, str, str]], count: int) -> None:
+        """made: (name, prompt, report) of the first ECGs, more than are shown."""
         ending = f".{self._picture or 'hea'}" if self.format == "wfdb" else ""
-        for name, prompt in made[:_SHOWN]:
+        for name, prompt, _ in made[:_SHOWN]:
             print(f"{self.out / name}{ending}  {prompt}")
         if count > _SHOWN:
             print(f"... and {count - _SHOWN} more")
-        self._tell_unknown(list(dict.fromkeys(prompt for _, prompt in made)), count > len(made))
+        self._tell_unknown(list(dict.fromkeys(report for *_, report in made)), count > len(made))
         what = "WFDB records" if self.format == "wfdb" else "a prepared set"
         what += f", pictures ({self._picture})" if self._picture else ""
         made = f"{count} synthetic ECG{'s' if count > 1 else ''}"
         print(f"{made} in {self.out}: {what}, manifest.jsonl")
 
-    def _tell_unknown(self, prompts: list[str], first: bool) -> None:
-        """What the lexicon does not know in different prompts, of which `first` says that there are more."""
+    def _tell_unknown(self, reports: list[str], first: bool) -> None:
+        """What the lexicon does not know in different reports, of which `first` says that there are more."""
         from ttecg.data.report_reading import read
+        from ttecg.data.reports import canonical
 
-        found = [words for words in (read(prompt).unknown for prompt in prompts) if words]
+        found = [words for words in (read(canonical(report)).unknown for report in reports) if words]
         if not found:
             return
         unknown = list(dict.fromkeys(itertools.chain.from_iterable(found)))
         more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         of = (
-            f"in {len(found)} of {'the first ' if first else ''}{len(prompts)} prompts, "
-            if len(prompts) > 1
+            f"in {len(found)} of {'the first ' if first else ''}{len(reports)} reports, "
+            if len(reports) > 1
             else ""
         )
         print(

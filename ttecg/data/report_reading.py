@@ -1,4 +1,4 @@
-"""One pass over a report: what it asserts in terms of the lexicon, which rate it states, what is left over.
+"""One pass over a report: what it asserts in terms of the lexicon, which numbers it states, what is left over.
 
 Terms are cut out longest first; negated ones are struck; "acute" and "incomplete" change the finding beside
 them; lists of leads become territories. `ttecg.data.reports` decides what several findings mean together.
@@ -6,9 +6,9 @@ them; lists of leads become territories. `ttecg.data.reports` decides what sever
 
 import dataclasses
 import functools
-import re
 
 from ttecg.data.lexicon import BREAK, COMMA, LEADS, Word, lexicon, split
+from ttecg.data.stated import stated
 
 _ACUTE = {
     "anterior myocardial infarction": "acute anterior st elevation",
@@ -31,35 +31,6 @@ _POSITIVE = frozenset(("sinus rhythm", "normal axis", "normal ecg"))  # kept in 
 _OR = frozenset(("or", "nor", "oder", "noch", "eller"))
 _AND = frozenset(("and", "und", "sowie", "och", "as", "well"))
 
-_PER_MINUTE = (
-    r"(?:/\s*min\w*|bpm|b\.p\.m\.?|(?:per|pro)\s+min\w*|p\.?\s?m\.?\b"
-    r"|(?:beats?|schl\w+|slag)\s*(?:/|per|pro|a)?\s*min\w*)"
-)
-_NUMBER = r"(?P<n{0}>\d{{2,3}}(?:[.,]\d+)?)(?![\d.,]*\d)(?:\s*(?:-|–|to|bis)\s*(?P<m{0}>\d{{2,3}})(?!\d))?"
-_BOUND = (
-    r"(?P<b{0}>[<>]|\b(?:under|below|less\s+than|unter|over|above|more\s+than|about|around|approximately"
-    r"|(?:ü|ue|u)ber|ca\.?|etwa|circa|rund)\s)?\s*"
-)
-_NAMED = (
-    r"(?:\b(?:heart|pulse|ventricular|vent\.?|kammer|v|herz)[\s-]*(?:rate|fre[kq]\w*)"
-    r"|(?<!atrial )(?<!flutter )\brate|\b(?:ruhe)?puls\w*|\b(?:herz|kammer|ventrikel)?fre[qk]u?en[zs]\b"
-    r"|\bherzschlag|\bh\.?[rf]\.?\b"
-    r"|(?P<kept>rh?yth?m\w*|\bnsr|\bsr|\ba-?f(?:ib)?|\bvhf|flimmern|flattern|flutter|fibrillation"
-    r"|y[ck]ardi\w*)(?=\s+(?:at|mit|um)\s))"
-)
-_LINK = (
-    r"(?:\(?\s*(?:of|is|was|at|only|just|now|von|mit|um|bei|nur|jetzt|aktuell|liegt|ist"
-    r"|betr(?:ä|ae|a)gt|[:=])\s*)*"
-)
-_NOT_A_RATE = r"(?!\s*(?:ms|msec|sec|s\b|mm|mv|%|°|grad|degree|years?|jahre|hz|kg|cm|mmhg))"
-_RATE = re.compile(
-    rf"{_NAMED}\s*{_LINK}{_BOUND.format(1)}{_NUMBER.format(1)}(?:\s*{_PER_MINUTE}|{_NOT_A_RATE})"
-    rf"|{_BOUND.format(2)}(?<![\d.,/])\b{_NUMBER.format(2)}\s*{_PER_MINUTE}",
-    re.IGNORECASE,
-)
-_LOWER = ("<", "under", "below", "less", "unter")
-_UPPER = (">", "over", "above", "more", "über", "ueber", "uber")
-
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
@@ -77,19 +48,19 @@ class Reading:
 
 def read(report: str) -> Reading:
     """Reads any text. A stated rate acts as bradycardia below 60/min and as tachycardia above 100/min."""
-    rates = stated_rates(report)
-    text = report
-    for match, _ in rates:
-        text = text.replace(match.group(), f"{match['kept'] or ''} , ", 1)
+    numbers, text = stated(report), report
+    for number in numbers:
+        text = text.replace(number.text, f"{number.kept} , ", 1)
     spans = _spans(split(text))
     _negate(spans)
     _attach(spans)
     spoken = [(span, phrase) for span in spans if span.speaks for phrase in span.meaning.split(". ")]
     modifiers = {p[1:] for _, p in spoken if p[0] == "~"}
-    modifiers |= {"tachycardia"} if rates and rates[0][1] > 100 else set()
-    modifiers |= {"bradycardia"} if rates and rates[0][1] < 60 else set()
+    rate = next((number.value for number in numbers if number.name == "heart_rate"), None)
+    modifiers |= {"tachycardia"} if rate and rate > 100 else set()
+    modifiers |= {"bradycardia"} if rate and rate < 60 else set()
     found = {p.lstrip("<>") for _, p in spoken if p[0] != "~"}
-    rate_words = sum(len(match.group().split()) for match, _ in rates)
+    number_words = sum(len(number.text.split()) for number in numbers)
     counted = [
         (sum(w.count for w in s.words), s.meaning) for s in spans if s.words[0].key not in (BREAK, COMMA)
     ]
@@ -97,8 +68,8 @@ def read(report: str) -> Reading:
         found=frozenset(found | _territories(spans)),
         modifiers=frozenset(modifiers),
         unknown=tuple(_unknown_runs(spans)),
-        words=sum(n for n, _ in counted) + rate_words,
-        mapped=sum(n for n, meaning in counted if meaning) + rate_words,
+        words=sum(n for n, _ in counted) + number_words,
+        mapped=sum(n for n, meaning in counted if meaning) + number_words,
         dropped=sum(n for n, meaning in counted if meaning == ""),
     )
 
@@ -261,18 +232,3 @@ def _unknown_runs(spans: list[_Span]) -> list[str]:
             runs.append(text)
             open_ = True
     return runs
-
-
-def stated_rates(report: str) -> list[tuple[re.Match, float]]:
-    """Ventricular rates that a report states, per minute, with the place where each is said."""
-    found = []
-    for match in _RATE.finditer(report):
-        side = "1" if match["n1"] else "2"
-        value = float(match["n" + side].replace(",", "."))
-        if match["m" + side]:
-            value = (value + float(match["m" + side])) / 2
-        bound = (match["b" + side] or "").lower()
-        value *= 0.9 if bound.startswith(_LOWER) else 1.1 if bound.startswith(_UPPER) else 1.0
-        if 20 <= value <= 350:
-            found.append((match, round(value, 1)))
-    return found

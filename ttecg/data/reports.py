@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ttecg.data.findings import FINDINGS, PHRASE_OF_SCP
-from ttecg.data.report_reading import Reading, read, stated_rates
+from ttecg.data.report_reading import Reading, read
 
 NOTHING = "no finding stated"  # the prompt of a report without content ("trace only requested")
 
@@ -57,8 +57,8 @@ def canonical(report: str) -> str:
     joined by ". ".
 
     Left out are negated findings, words of doubt ("possible", "v. a."), of degree and age ("mild", "alt"),
-    and boilerplate. A stated heart rate acts as bradycardia below 60/min, as tachycardia above 100/min, and
-    is otherwise left to `stated_heart_rate`. A report without content gives `NOTHING`.
+    and boilerplate. Numbers are left to `data.stated`; of a heart rate stays bradycardia below 60/min, and
+    tachycardia above 100/min. A report without content gives `NOTHING`.
     canonical(canonical(x)) == canonical(x). ValueError where the report is empty or blank."""
     if not isinstance(report, str) or not report.strip():
         raise ValueError("report is empty: describe the ECG in words, for example 'sinus rhythm. normal ecg'")
@@ -105,15 +105,6 @@ def _accepted(codes: Mapping[str, float] | Sequence[str]) -> list[str]:
     if not isinstance(codes, Mapping):
         return list(codes)
     return [code for code, p in codes.items() if p >= 15 or (p == 0 and code in _FORM_OR_RHYTHM)]
-
-
-def stated_heart_rate(report: str) -> float | None:
-    """The first ventricular rate that a report states, beats per minute, or None ("HF 45/min" -> 45.0).
-
-    A range gives its middle; a bound gives a value 10 % inside it: "rate < 50" -> 45.0, "over 100 bpm" ->
-    110.0."""
-    rates = stated_rates(report)
-    return rates[0][1] if rates else None
 
 
 def _combine(found: Iterable[str], modifiers: frozenset[str]) -> set[str]:
