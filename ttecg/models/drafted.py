@@ -17,7 +17,7 @@ from flax import nnx
 
 from ttecg.models import beat_basis, beat_plan, measures
 from ttecg.models.beat_flow import BeatFlow
-from ttecg.models.generator import _CodeHead, _phase_width, causal, cross_entropy
+from ttecg.models.generator import _CodeHead, _phase_width, causal, cross_entropy, spread_of
 from ttecg.models.layers import Buffer, RMSNorm, check_compute, check_sizes, compute_dtype
 from ttecg.models.transformer import BaseBlock, Linear, Trunk
 
@@ -189,7 +189,8 @@ class Drafted(nnx.Module):
         return sum(self.code_vectors[...][q][codes_BxNxQ[..., q]] for q in range(codes_BxNxQ.shape[-1]))
 
     def context(self, draft_BxNxQ, peaks_BxR, kinds_BxR):
-        """(B, N, F): what every frame is told before any is written: the draft there and around, and its phase."""
+        """(B, N, 2 F): what every frame is told before any is written, the draft there and around, and its phase, after
+        its part of `frame_in`."""
         c = self.config
         levels = [self.code_vectors[...][q][draft_BxNxQ[..., q]] for q in range(c.levels)]
         latent = self.lookup(draft_BxNxQ)
@@ -199,22 +200,37 @@ class Drafted(nnx.Module):
         passed = jnp.sum(peaks_BxR[:, None] <= centres[None, :, None] + 1e-4, -1)
         flat = jnp.pad(jax.nn.one_hot(kinds_BxR, KINDS), ((0, 0), (1, 1), (0, 0)))
         kinds = [jnp.take_along_axis(flat, (passed + s)[..., None], 1) for s in (0, 1)]
-        return jnp.concatenate([*levels, *around, beat_plan.features(p), *kinds], -1)
+        told = jnp.concatenate([*levels, *around, beat_plan.features(p), *kinds], -1).astype(c.dtype)
+        return told @ self.frame_in.kernel[2 * c.code_dim :].astype(c.dtype) + self.frame_in.bias[...].astype(
+            c.dtype
+        )
 
-    def embed_frames(self, before_BxnxD, told_BxnxF, gist_Bx1xD):
-        """Inputs of frames, given the latents of the two frames before each, (B, n, 2 code_dim), and their context."""
-        x = jnp.concatenate([before_BxnxD, told_BxnxF], -1).astype(self.config.dtype)
-        return self.frame_mix(jax.nn.gelu(self.frame_in(x))) + self.frame_gist(gist_Bx1xD)
+    def embed_frames(self, before_BxnxD, told_BxnxF, gist_Bx1xF):
+        """Inputs of frames, given the latents of the two frames before each, (B, n, 2 code_dim), their context, and the
+        gist after `frame_gist`."""
+        before = before_BxnxD.astype(self.config.dtype)
+        x = before @ self.frame_in.kernel[: before.shape[-1]].astype(before.dtype) + told_BxnxF
+        return self.frame_mix(jax.nn.gelu(x)) + gist_Bx1xF
 
-    def frame_logits(self, h, level: int, above_BxNxD, draft_BxNxD, more: float = 1.0):
+    def frame_keys(self) -> list:
+        """(code_dim + 1 + FREE, K) of each level, for `frame_logits`."""
+        return [head.keys(self.code_vectors[...][level]) for level, head in enumerate(self.heads)]
+
+    def frame_logits(self, h, level: int, above_BxNxD, draft_BxNxD, keys, more: float = 1.0):
         """(B, N, K) of one level. The nearer a code brings the latent to the draft's, the likelier it is, by as much as
-        the frame trusts its draft, times `more`; the rest is the head's."""
-        vectors = self.code_vectors[...][level]
-        logits = self.heads[level](h, above_BxNxD, vectors)
+        the frame trusts its draft, times `more`; the rest is the head's. keys: of the level."""
         trust = self.trust(self.trust_norm(h)).astype(jnp.float32)[..., level, None]
-        trust = jax.nn.softplus(trust - 1.25)  # at first 0.25: as codes of beats of one person differ
+        trust = more * jax.nn.softplus(trust - 1.25)  # at first 0.25: as codes of beats of one person differ
+        spread, size = spread_of(self.code_vectors[...][level]), above_BxNxD.shape[-1]
         missing = draft_BxNxD - above_BxNxD
-        return logits + more * trust * (2 * missing @ vectors.T - (vectors**2).sum(-1))
+        # 2 missing @ code - |code|^2, in the terms of the keys
+        nearer = trust * jnp.concatenate(
+            [2 * spread * missing, jnp.full_like(missing[..., :1], -(spread**2) * size**0.5)], -1
+        )
+        head = self.heads[level]
+        asks = head.asks(h, above_BxNxD)
+        asks = asks + jnp.pad(nearer, [(0, 0)] * (asks.ndim - 1) + [(0, asks.shape[-1] - size - 1)])
+        return asks @ keys + head.bias[...]
 
     # --- training -------------------------------------------------------------------------------------------------
 
@@ -248,13 +264,13 @@ class Drafted(nnx.Module):
             gone = jax.random.bernoulli(jax.random.fold_in(key, 1), self.config.forget, codes.shape[:2])
             shown = jnp.where(gone[..., None], self.lookup(draft), latents)
         x, turns = (
-            self.embed_frames(_before(shown), told, gist),
+            self.embed_frames(_before(shown), told, self.frame_gist(gist)),
             self.frame_trunk.turns(jnp.arange(codes.shape[1])),
         )
         h, _ = self.frame_trunk(x, turns, causal(jnp.ones(codes.shape[:2], bool)), key=key)
         above, drafted, logits = jnp.zeros_like(latents), self.lookup(draft), []
-        for q in range(self.config.levels):
-            logits.append(self.frame_logits(h, q, above, drafted))
+        for q, keys in enumerate(self.frame_keys()):
+            logits.append(self.frame_logits(h, q, above, drafted, keys))
             above = above + self.code_vectors[...][q][codes[..., q]]
         return logits
 

@@ -242,6 +242,7 @@ def _frames(model, draft, peaks, kinds, gist, keys, policy):
     noise = _noise(keys, range(1, 1 + c.levels), range(c.frames), c.codes)
     cache = model.frame_trunk.empty_cache(batch, c.frames, c.dtype)
     turns = jax.tree.map(lambda x: x[:, None], model.frame_trunk.turns(jnp.arange(c.frames)))
+    books, gist = model.frame_keys(), model.frame_gist(gist)
 
     def step(carry, inputs):
         cache, before = carry
@@ -251,7 +252,7 @@ def _frames(model, draft, peaks, kinds, gist, keys, policy):
         h, cache = model.frame_trunk(x, turn, written, cache, frame)
         above, codes = jnp.zeros((batch, 1, c.code_dim)), []
         for q in range(c.levels):
-            logits = model.frame_logits(h, q, above, drafted, policy.trust)[:, 0]
+            logits = model.frame_logits(h, q, above, drafted, books[q], policy.trust)[:, 0]
             code = choose(
                 logits, noise[q], policy, policy.temperature * level_factor(policy.level_temperature, q)
             )

@@ -205,14 +205,23 @@ class _CodeHead(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(c.codes))
 
     def __call__(self, h, above, vectors_KxD):
+        return self.asks(h, above) @ self.keys(vectors_KxD) + self.bias[...]
+
+    def asks(self, h, above):
+        """(..., D + 1 + FREE) queries, float32."""
         x = self.norm(h) + self.above(above.astype(h.dtype))
-        q = self.query(jax.nn.gelu(self.wide(x))).astype(jnp.float32)
-        spread = jnp.sqrt(jnp.mean(vectors_KxD**2) + 1e-6)
-        book = vectors_KxD / spread
-        keys = jnp.concatenate(
-            [book, jnp.sum(book**2, -1, keepdims=True) / book.shape[-1] ** 0.5, self.free[...]], -1
-        )
-        return q @ keys.T + self.bias[...]
+        return self.query(jax.nn.gelu(self.wide(x))).astype(jnp.float32)
+
+    def keys(self, vectors_KxD):
+        """(D + 1 + FREE, K)."""
+        book = vectors_KxD / spread_of(vectors_KxD)
+        length = jnp.sum(book**2, -1, keepdims=True) / book.shape[-1] ** 0.5
+        return jnp.concatenate([book, length, self.free[...]], -1).T
+
+
+def spread_of(vectors_KxD):
+    """Root mean square of code vectors, by which a `_CodeHead` divides them."""
+    return jnp.sqrt(jnp.mean(vectors_KxD**2) + 1e-6)
 
 
 def _tap(latents_BxNxD, index_Bxk, now):
