@@ -114,7 +114,8 @@ def main(argv=None) -> int:
             command = parse(argv)
             if command is not None:
                 command.run()
-            sys.stdout.flush()
+            if sys.stdout:  # None where it was closed
+                sys.stdout.flush()
         return 0
     except KeyboardInterrupt:
         print("ttecg: interrupted", file=sys.stderr)

@@ -111,6 +111,8 @@ class TextToECG:
             report, age, sex, heart_rate, pr_ms=pr_ms, qrs_ms=qrs_ms, qt_ms=qt_ms, axis_deg=axis_deg
         )
         self.check_numbers(widened({}, prompt.numbers))
+        if rr is not None and heart_rate is not None:
+            raise ValueError("RR intervals fix the beats already; leave heart_rate out")
         policy = self.sampling(
             temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance, noise=noise
         )

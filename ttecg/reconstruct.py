@@ -123,7 +123,11 @@ class Reconstructor(abc.ABC):
 
 def check(ecg: ECG, leads=None) -> tuple[str, ...]:
     """The visible leads of a recording that is fit to be used; ValueError says what is wrong with it."""
-    leads = tuple(lead_name(lead) for lead in leads or [lead for lead in ecg.leads if lead in LEADS])
+    if isinstance(leads, str):
+        raise ValueError(f"leads are given as a list of names, got the text {leads!r}")
+    if leads is None:
+        leads = [lead for lead in ecg.leads if lead in LEADS]
+    leads = tuple(map(lead_name, leads))
     name = ecg.id or "ECG"
     try:
         lead_maps.visible(leads)

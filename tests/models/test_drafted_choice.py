@@ -14,6 +14,9 @@ from ttecg.models.layout import window
 
 RATE = 250.0
 BEFORE, LENGTH = window(RATE)
+faults_of = jax.jit(beat_faults, static_argnums=(4, 5))
+read = jax.jit(beat_measures.read, static_argnums=(1, 2))
+intervals = jax.jit(beat_measures.intervals, static_argnums=(2, 3))
 
 
 def bins(count, **values):
@@ -50,8 +53,8 @@ def test_a_plan_of_the_rate_and_the_premature_beats_asked_for():
 
 def bins_of_beat(beat):
     """(2, M) what is read off a beat, asked for twice."""
-    values = beat_measures.read(beat[None], BEFORE, RATE)
-    values |= beat_measures.intervals(beat[None], np.ones(1), BEFORE, RATE)
+    beats = np.stack([beat, beat])
+    values = read(beats, BEFORE, RATE) | intervals(beats, np.ones(2), BEFORE, RATE)
     asked = bins(2, heart_rate=60)
     for name, number in measures.bins_of(values).items():
         asked[:, measures.NAMES.index(name)] = int(number[0])
@@ -60,9 +63,7 @@ def bins_of_beat(beat):
 
 def test_a_beat_inside_what_the_report_allows():
     beats = np.stack([beat_of("sinus rhythm")[0], beat_of("left bundle branch block")[0]])
-    read = jax.jit(beat_measures.read, static_argnums=(1, 2))(beats, BEFORE, RATE)
-    own = {name: np.asarray(v) for name, v in measures.bins_of(read).items()}
-    faults_of = jax.jit(beat_faults, static_argnums=(4, 5))
+    own = {name: np.asarray(v) for name, v in measures.bins_of(read(beats, BEFORE, RATE)).items()}
     for i in range(2):
         asked = np.zeros((2, len(measures.MEASURES)), np.int32)
         for name, number in own.items():
@@ -78,7 +79,7 @@ def test_high_voltages_do_not_speak_against_a_story():
     """Errors grow with the voltages; which numbers are drawn is not decided by how well they are shown."""
     beat = beat_of("sinus rhythm")[0]
     beats = np.stack([beat, 3 * beat])
-    faults, off = beat_faults(beats, beats, bins_of_beat(beat), free(2), BEFORE, RATE)
+    faults, off = faults_of(beats, beats, bins_of_beat(beat), free(2), BEFORE, RATE)
     assert off[0] < off[1] and faults[0] == faults[1]
 
 

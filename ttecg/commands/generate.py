@@ -150,7 +150,7 @@ class Generate:
         model = load(self.model).with_decoder(self.decoder)
         ecgs = self._generate(model, Request(report, self.age, sex, "ecg", **self._numbers), rr)
         written = write_generated(ecgs, self.out, self._picture)
-        self._tell([(origin.name, origin.prompt, origin.report) for origin in written], len(written))
+        self._tell([dataclasses.asdict(origin) for origin in written], len(written))
 
     def _generate(self, model, ask: Request, rr) -> Iterator[tuple]:
         """Pairs of Origin and ECG."""
@@ -205,40 +205,42 @@ class Generate:
             if is_main():
                 if not made:
                     print(f"{self.out}: these ECGs are there already, complete")
-                made = [
-                    (line["name"], line["prompt"], line["report"]) for line in manifest_lines(self.out, _READ)
-                ]
-                self._tell(made, order.count)
+                self._tell(manifest_lines(self.out, _READ), order.count)
 
-    def _tell(self, made: list[tuple[str, str, str]], count: int) -> None:
-        """made: (name, prompt, report) of the first ECGs, more than are shown."""
+    def _tell(self, made: list[dict], count: int) -> None:
+        """made: lines of the manifest of the first ECGs, more than are shown."""
         ending = f".{self._picture or 'hea'}" if self.format == "wfdb" else ""
-        for name, prompt, _ in made[:_SHOWN]:
-            print(f"{self.out / name}{ending}  {prompt}")
+        for line in made[:_SHOWN]:
+            print(f"{self.out / line['name']}{ending}  {line['prompt']}{_numbers(line)}")
         if count > _SHOWN:
             print(f"... and {count - _SHOWN} more")
-        self._tell_unknown(list(dict.fromkeys(report for *_, report in made)), count > len(made))
+        self._tell_left_out(made, count > len(made))
         what = "WFDB records" if self.format == "wfdb" else "a prepared set"
         what += f", pictures ({self._picture})" if self._picture else ""
         made = f"{count} synthetic ECG{'s' if count > 1 else ''}"
         print(f"{made} in {self.out}: {what}, manifest.jsonl")
 
-    def _tell_unknown(self, reports: list[str], first: bool) -> None:
-        """What the lexicon does not know in different reports, of which `first` says that there are more."""
+    def _tell_left_out(self, made: list[dict], first: bool) -> None:
+        """What the lexicon does not know in different reports, of which `first` says that there are more, and what
+        they state but another number stands for."""
         from ttecg.data.report_reading import read
-        from ttecg.data.reports import canonical
+        from ttecg.data.stated import not_followed
 
-        found = [words for words in (read(canonical(report)).unknown for report in reports) if words]
-        if not found:
-            return
-        unknown = list(dict.fromkeys(itertools.chain.from_iterable(found)))
-        more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
-        of = (
-            f"in {len(found)} of {'the first ' if first else ''}{len(reports)} reports, "
-            if len(reports) > 1
-            else ""
-        )
-        print(
-            f"{of}not understood, and so perhaps not shown: {'; '.join(unknown[:_SHOWN])}{more}",
-            file=sys.stderr,
-        )
+        lines = {line["report"]: line for line in made}
+        of_all = f"of {'the first ' if first else ''}{len(lines)} reports, " if len(lines) > 1 else ""
+        for what, found in (
+            ("not understood, and so perhaps not shown", [read(report).unknown for report in lines]),
+            ("stated, but not followed", [not_followed(report, line) for report, line in lines.items()]),
+        ):
+            found = [words for words in found if words]
+            words = list(dict.fromkeys(itertools.chain.from_iterable(found)))
+            if words:
+                more = f"; and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+                of = f"in {len(found)} {of_all}" if of_all else ""
+                print(f"{of}{what}: {'; '.join(words[:_SHOWN])}{more}", file=sys.stderr)
+
+
+def _numbers(line: dict) -> str:
+    """What a line of the manifest asks for by number."""
+    said = [f"{name} {line[name]:g}" for name in NUMBERS if line[name] is not None]
+    return f" ({', '.join(said)})" if said else ""

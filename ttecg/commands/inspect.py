@@ -78,10 +78,10 @@ def _record(ecg, scores):
     age = f"{ecg.age:g} years" if ecg.age is not None else ""
     yield _field("patient", ", ".join(filter(None, (age, ecg.sex))) or "not stated")
     if ecg.report:
-        from ttecg.data.reports import canonical
+        from ttecg.data.reports import understood
 
         yield _field("report", " ".join(ecg.report.split()))
-        yield _field("prompt", canonical(ecg.report))
+        yield _field("prompt", understood(ecg.report))
     if ecg.labels:
         yield _field("labels", "; ".join(ecg.labels))
     for comment in ecg.info.get("comments", ()):

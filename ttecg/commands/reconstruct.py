@@ -78,8 +78,13 @@ class Reconstruct:
         from ttecg.ecg import LEADS
 
         seen = made.info["reconstructed_from"].replace(",", ", ")
+        what = (
+            f"SYNTHETIC: {seen} are of a synthetic ECG"
+            if ecg.info.get("synthetic")
+            else f"PARTLY SYNTHETIC: only {seen} were looked at"
+        )
         comments = [
-            f"PARTLY SYNTHETIC: only {seen} were looked at, the other leads are a model's guess. Not for diagnosis.",
+            f"{what}, the other leads are a model's guess. Not for diagnosis.",
             f"Made from {file.name} by {made.info['model']}, hash {made.info['model_hash']}",
         ]
         made = made.replace(id=base.name)

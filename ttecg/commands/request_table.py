@@ -17,6 +17,8 @@ from ttecg.commands.requests import COLUMNS, Request, request_of
 from ttecg.data.numbers import widened
 
 _STRIDE = 1000  # rows from one known place in the file to the next
+_SHORT = {"hr": "heart_rate", "hf": "heart_rate", "rate": "heart_rate", "pr": "pr_ms", "pq": "pr_ms", "qrs": "qrs_ms",
+          "qt": "qt_ms", "axis": "axis_deg", "gender": "sex", "text": "report"}  # fmt: skip
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -97,7 +99,11 @@ def _header(path, lines) -> tuple[tuple[str, ...], tuple[int, int]]:
         )
     missing = [name for name in COLUMNS if name not in header]
     for name in header:
+        if header.count(name) > 1:
+            raise ValueError(f"{path}: has two columns {name!r}; leave one out")
         meant = difflib.get_close_matches(name, missing, 1, 0.85)
+        if not meant and _SHORT.get(name) in missing:
+            meant = [_SHORT[name]]
         if meant:
             raise ValueError(f"{path}: column {name!r} is not known; did you mean {meant[0]!r}?")
     return header, after

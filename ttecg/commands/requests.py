@@ -7,6 +7,7 @@ import dataclasses
 import math
 import pathlib
 import re
+import unicodedata
 
 from ttecg.data.numbers import NUMBERS, asked
 
@@ -51,10 +52,10 @@ class Request:
 
 
 def check_report(text: str, where: str) -> str:
-    """The text; ValueError where it has none."""
+    """The text, blanks for what controls a terminal; ValueError where it has no words."""
     if not any(map(str.isalnum, text)):
         raise ValueError(f"{where} has no words: describe the ECG in words, as in 'sinus rhythm, normal ECG'")
-    return text
+    return "".join(" " if unicodedata.category(c) == "Cc" and not c.isspace() else c for c in text)
 
 
 def check_age(age: float | None, where: str) -> float | None:

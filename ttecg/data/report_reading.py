@@ -6,9 +6,10 @@ them; lists of leads become territories. `ttecg.data.reports` decides what sever
 
 import dataclasses
 import functools
+import itertools
 
 from ttecg.data.lexicon import BREAK, COMMA, LEADS, Word, lexicon, split
-from ttecg.data.stated import stated
+from ttecg.data.stated import stated, stated_numbers
 
 _ACUTE = {
     "anterior myocardial infarction": "acute anterior st elevation",
@@ -56,7 +57,8 @@ def read(report: str) -> Reading:
     _attach(spans)
     spoken = [(span, phrase) for span in spans if span.speaks for phrase in span.meaning.split(". ")]
     modifiers = {p[1:] for _, p in spoken if p[0] == "~"}
-    rate = next((number.value for number in numbers if number.name == "heart_rate"), None)
+    rates = [number.value for number in numbers if number.name == "heart_rate"]
+    rate = stated_numbers(report).get("heart_rate", rates[0] if rates else None)
     modifiers |= {"tachycardia"} if rate and rate > 100 else set()
     modifiers |= {"bradycardia"} if rate and rate < 60 else set()
     found = {p.lstrip("<>") for _, p in spoken if p[0] != "~"}
@@ -113,10 +115,16 @@ def _negate(spans: list[_Span]) -> None:
             hit = _negate_forward(spans, i + 1)
         else:
             continue
-        span.meaning = "" if hit else None
+        span.meaning = "" if hit or _of_nothing(spans[i + 1 :]) else None
     for span in spans:
         if span.done and span.meaning == "normal ecg":
             span.meaning, span.done = "abnormal ecg", False
+
+
+def _of_nothing(spans: list[_Span]) -> bool:
+    """Whether up to the next comma or stop all words say nothing ("no change")."""
+    said = [s.meaning for s in itertools.takewhile(lambda s: s.words[0].key not in (BREAK, COMMA), spans)]
+    return bool(said) and not any(meaning is None or meaning for meaning in said)
 
 
 def _negate_back(spans: list[_Span]) -> bool:
@@ -135,7 +143,9 @@ def _negate_forward(spans: list[_Span], i: int) -> bool:
         if key == BREAK or spans[j].meaning in ("not>", "<not"):
             break
         if key == COMMA:
-            tied = not hit or _or_follows(spans, j)
+            tied = _or_follows(spans, j)
+            if not hit and not tied:  # "no chest pain, LBBB"
+                break
         elif spans[j].meaning == "" and len(spans[j].words) == 1 and key in _OR | _AND:
             if key in _AND and not hit:
                 return j > i  # "no block and ...": what was negated has no phrase of its own
@@ -157,7 +167,7 @@ def _or_follows(spans: list[_Span], i: int) -> bool:
     for span in spans[i:]:
         if span.words[0].key == BREAK or span.meaning == "not>":
             return False
-        if span.words[0].key in _OR:
+        if any(word.key in _OR for word in span.words):
             return True
     return False
 
