@@ -115,6 +115,10 @@ def test_what_is_not_understood_is_said_and_a_generated_record_stays_synthetic(b
     assert read_ecg("out/words/ecg-0001").info["synthetic"] is True
     assert cli.main(["generate", "sinus rhythm", "--out", "out/known"]) == 0
     assert "not understood" not in capsys.readouterr().err
+    assert cli.main(["generate", "AF, rate 300/min", "--heart-rate", "90", "--out", "out/rate"]) == 0
+    told = capsys.readouterr()
+    assert "stated, but not followed: rate 300/min" in told.err
+    assert "atrial fibrillation with rapid ventricular response (heart_rate 90)" in told.out
     rows = ["sinus rhythm"] * 20 + ["banana. sinus rhythm"]
     pathlib.Path("r.csv").write_text("\n".join(["report", *rows]))
     assert cli.main(["generate", "--reports", "r.csv", "--no-pictures", "--out", "out/table"]) == 0

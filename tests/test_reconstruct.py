@@ -111,8 +111,12 @@ def test_the_command_writes_what_can_be_read_again(tmp_path, ecg):
     assert (
         line["model"] == "dower"
         and "V2" in line["visible"]
+        and "# PARTLY SYNTHETIC: only" in (out / "a.hea").read_text()
         and "Not for diagnosis" in (out / "a.hea").read_text()
     )
+    again = ["reconstruct", str(out / "a"), "--leads", "I", "--model", "dower", "--no-pictures", "--out"]
+    assert cli.main([*again, str(tmp_path / "again")]) == 0
+    assert "# SYNTHETIC: what was looked at (I) is of" in (tmp_path / "again" / "a.hea").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,17 @@ def test_other_contents_have_another_digest(table, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "header, said",
+    [("report,hr", "did you mean 'heart_rate'"), ("report,PQ", "did you mean 'pr_ms'"),
+     ("report,heartrate", "did you mean 'heart_rate'"), ("report,report", "two columns 'report'")],
+)  # fmt: skip
+def test_a_column_that_is_meant_for_another_is_refused(tmp_path, header, said):
+    (tmp_path / "r.csv").write_text(f"{header}\naf,60\n")
+    with pytest.raises(ValueError, match=said):
+        open_table(tmp_path / "r.csv")
+
+
+@pytest.mark.parametrize(
     "rows, said",
     [
         (["af,40"] * 9 + ["af,-3"], "line 11: age -3"),

@@ -103,6 +103,13 @@ def test_a_long_p_is_not_a_long_pq():
         ("sinusrhythmus keine ischaemie linkstyp", "sinus rhythm. horizontal axis"),
         ("kein normales EKG", "abnormal ecg"),
         ("kein Vorhofflimmern", reports.NOTHING),
+        ("no change, LBBB", "left bundle branch block"),
+        ("keine ES, LSB", "left bundle branch block"),
+        ("no ST elevation, no LVH, no AV block", reports.NOTHING),
+        ("neither LBBB nor RBBB", reports.NOTHING),
+        ("no LBBB, AF or flutter", reports.NOTHING),
+        ("Ausschluss Myokardinfarkt, Sinusrhythmus", "sinus rhythm"),
+        ("no chest pain, LBBB", "left bundle branch block. no. pain"),
     ],
 )
 def test_negated_findings_are_left_out(text, kept):

@@ -3,7 +3,7 @@
 import pytest
 
 from ttecg.data.reports import canonical
-from ttecg.data.stated import stated_numbers
+from ttecg.data.stated import not_followed, stated_numbers
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,11 @@ def test_heart_rate(text, rate):
             "heart_rate": 75, "pr_ms": 160, "qrs_ms": 90, "qt_ms": 400}),
         ("prolonged pr interval (0.22 sec)", {"pr_ms": 220}),
         ("LBBB with QRS 150. QRS axis 30 degrees", {"qrs_ms": 150, "axis_deg": 30}),
-        ("QTc 480 ms", {}), ("PR > 200 ms", {}), ("QRS 120-140 ms", {}), ("PR 900 ms", {}), ("QRS in V1 120 mm", {}),
+        ("PR > 200 ms, QRS < 100 ms", {"pr_ms": 220, "qrs_ms": 90}), ("QRS 120-140 ms", {"qrs_ms": 130}),
+        ("HR 72-bpm PR-160ms", {"heart_rate": 72, "pr_ms": 160}), ("PQ 0.22", {"pr_ms": 220}),
+        ("P-R-T axes 50 -20 40", {"axis_deg": -20}), ("Herzachse -30 Grad", {"axis_deg": -30}),
+        ("rate 300/min, HR 60", {"heart_rate": 60}), ("QT (0,44-0,52)", {}),
+        ("QTc 480 ms", {}), ("PR 900 ms", {}), ("QRS in V1 120 mm", {}),
         ("qrs-achse 4.46", {}), ("normal axis. 45 years old", {}), ("heart rate 300", {}),
     ],
 )  # fmt: skip
@@ -48,7 +52,14 @@ def test_numbers_of_the_beat(text, numbers):
         ("sinus rhythm. prolonged pr interval (0.22 sec)", "sinus rhythm. first-degree av block"),
         ("left axis deviation (-45 degrees)", "left axis deviation"),
         ("sinus rhythm, QTc 480 ms", "sinus rhythm. qtc 480 ms"),
+        ("sinus rhythm, QT/QTc 400/480 ms", "sinus rhythm. qtc 480 ms"),
     ],
 )
 def test_numbers_are_no_unknown_words_and_what_stands_beside_them_stays(text, said):
     assert canonical(text) == said
+
+
+def test_what_is_not_followed():
+    report = "rate 300/min, HR 60, PR 160 ms, PR 200 ms"
+    assert not_followed(report, {"heart_rate": 60, "pr_ms": 160}) == ["rate 300/min", "PR 200 ms"]
+    assert not_followed("sinus rhythm, HR 60", {"heart_rate": 60, "pr_ms": None}) == []

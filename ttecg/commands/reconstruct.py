@@ -79,7 +79,7 @@ class Reconstruct:
 
         seen = made.info["reconstructed_from"].replace(",", ", ")
         what = (
-            f"SYNTHETIC: {seen} are of a synthetic ECG"
+            f"SYNTHETIC: what was looked at ({seen}) is of a synthetic or partly synthetic ECG"
             if ecg.info.get("synthetic")
             else f"PARTLY SYNTHETIC: only {seen} were looked at"
         )
