@@ -29,9 +29,8 @@ class Origin:
 
     name: of its files. report: as typed; prompt: as the model read it. age in years, heart_rate per minute, pr_ms,
     qrs_ms, qt_ms, axis_deg, and rr, the RR intervals in seconds, are what was asked for, in the report or beside it;
-    None where nothing was. seed
-    and index: the index-th ECG of that seed, from 0. sampling: temperature and the like, None for the model's own.
-    model_hash: of the model's files, hex.
+    None where nothing was. seed and index: the index-th ECG of that seed, from 0. sampling: temperature and the like,
+    None for the model's own. model_hash: of the model's files, hex.
     """
 
     name: str
