@@ -48,8 +48,8 @@ TINY = {
     "wav2vec": ("model.stem_layers=1",),
     "noise_detector": (),
 }
-# data, model, fully sharded; the two apart, for which one objective is enough, as their rules are of one table
-BOTH, APART = (2, 4, True), ((8, 1, True), (2, 4, False))
+# data, model, fully sharded
+LAYOUTS = {"fully sharded": (8, 1, True), "data and tensors": (2, 4, False)}
 RUN = RunConfig(steps=5, batch=8, mesh_data=1)
 
 
@@ -91,10 +91,9 @@ def test_one_device_equals_eight(config_of, name, monkeypatch):
     start = first_state(objective)
     one = losses(objective, RUN, start)
     assert np.isfinite(one).all() and len(set(one)) == 5
-    for layout in (BOTH, *APART) if name == "generator" else (BOTH,):
-        data, model, fully = layout
+    for what, (data, model, fully) in LAYOUTS.items():
         run = dataclasses.replace(RUN, mesh_data=data, mesh_model=model, fully_sharded=fully)
-        np.testing.assert_allclose(losses(objective, run, start), one, rtol=0, atol=1e-5, err_msg=str(layout))
+        np.testing.assert_allclose(losses(objective, run, start), one, rtol=0, atol=1e-5, err_msg=what)
 
 
 @pytest.mark.parametrize("name", ["unet", "generator"])
