@@ -96,8 +96,7 @@ class TextToECG:
         age in years, sex "male" or "female", heart_rate per minute: each optional. So are PR and QT intervals, QRS
         width and axis of the usual beat, which only drafting generators can be asked for (ValueError from others).
         Numbers that the report states hold where they are not given here. rr: RR intervals in seconds that the beats
-        must keep, from the first R peak on. None of the sampling settings means
-        the bundle's own.
+        must keep, from the first R peak on. None of the sampling settings means the bundle's own.
         noise: how much of what a recorder adds to the heart's signal is drawn around it; 0 leaves 0.5-40 Hz alone.
         Sample i depends on (seed, i) alone. progress is called with the number of ECGs done.
         """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import wfdb
 
-from ttecg.data.comments import parse_comments
+from ttecg.data.comments import comment_lines, parse_comments
 from ttecg.data.files import BrokenRecord, fitting_gain, quantise, read_ecg, write_ecg
 from ttecg.ecg import ECG, LEADS, einthoven_residual, to_twelve
 
@@ -268,6 +268,11 @@ def test_a_rate_that_contradicts_the_file_is_refused(record):
 def test_comments_state_the_patient(lines, age, sex, labels):
     facts = parse_comments(lines)
     assert (facts["age"], facts["sex"], facts["labels"]) == (age, sex, labels)
+
+
+def test_what_controls_a_terminal_is_not_written():
+    lines = comment_lines(ECG(np.zeros((10, 1)), ("I",), 500.0, report="AF\x1b[31m\x07,\nrapid"), ("a\tb",))
+    assert "Report: AF [31m , rapid" in lines and "a b" in lines
 
 
 def test_what_a_comment_means_nobody_knows_stays(record):

@@ -80,7 +80,7 @@ def _record(ecg, scores):
     if ecg.report:
         from ttecg.data.reports import understood
 
-        yield _field("report", " ".join(ecg.report.split()))
+        yield _field("report", ecg.report)
         yield _field("prompt", understood(ecg.report))
     if ecg.labels:
         yield _field("labels", "; ".join(ecg.labels))
@@ -93,7 +93,9 @@ def _record(ecg, scores):
 
 
 def _field(name: str, text: str) -> str:
-    return f"  {name:11}{text}"
+    from ttecg.data.comments import plain
+
+    return f"  {name:11}{plain(text)}"
 
 
 def _size(ecg) -> str:

@@ -18,7 +18,7 @@ from ttecg.data.numbers import widened
 
 _STRIDE = 1000  # rows from one known place in the file to the next
 _SHORT = {"hr": "heart_rate", "hf": "heart_rate", "rate": "heart_rate", "pr": "pr_ms", "pq": "pr_ms", "qrs": "qrs_ms",
-          "qt": "qt_ms", "axis": "axis_deg", "gender": "sex", "text": "report"}  # fmt: skip
+          "qt": "qt_ms", "axis": "axis_deg", "gender": "sex"}  # fmt: skip
 _BOM = b"\xef\xbb\xbf"
 
 

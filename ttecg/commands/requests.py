@@ -7,7 +7,6 @@ import dataclasses
 import math
 import pathlib
 import re
-import unicodedata
 
 from ttecg.data.numbers import NUMBERS, asked
 
@@ -52,10 +51,10 @@ class Request:
 
 
 def check_report(text: str, where: str) -> str:
-    """The text, blanks for what controls a terminal; ValueError where it has no words."""
+    """The text; ValueError where it has none."""
     if not any(map(str.isalnum, text)):
         raise ValueError(f"{where} has no words: describe the ECG in words, as in 'sinus rhythm, normal ECG'")
-    return "".join(" " if unicodedata.category(c) == "Cc" and not c.isspace() else c for c in text)
+    return text
 
 
 def check_age(age: float | None, where: str) -> float | None:

@@ -5,6 +5,7 @@ Understood spellings: "age: 51", "<age>: 51", "Age: 74"; "sex: F", "Sex: Female"
 """
 
 import re
+import unicodedata
 
 from ttecg.ecg import ECG
 
@@ -89,4 +90,9 @@ def comment_lines(ecg: ECG, extra=()) -> list[str]:
     if ecg.report:
         lines.append("Report: " + ecg.report)
     lines += [line for line in ecg.info.get("comments", ()) if line not in extra]
-    return [" ".join(line.split()) for line in (*lines, *extra)]
+    return [plain(line) for line in (*lines, *extra)]
+
+
+def plain(text: str) -> str:
+    """On one line, with blanks for what controls a terminal."""
+    return " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in text).split())

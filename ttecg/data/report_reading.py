@@ -9,7 +9,7 @@ import functools
 import itertools
 
 from ttecg.data.lexicon import BREAK, COMMA, LEADS, Word, lexicon, split
-from ttecg.data.stated import stated, stated_numbers
+from ttecg.data.stated import first_of, stated
 
 _ACUTE = {
     "anterior myocardial infarction": "acute anterior st elevation",
@@ -58,7 +58,7 @@ def read(report: str) -> Reading:
     spoken = [(span, phrase) for span in spans if span.speaks for phrase in span.meaning.split(". ")]
     modifiers = {p[1:] for _, p in spoken if p[0] == "~"}
     rates = [number.value for number in numbers if number.name == "heart_rate"]
-    rate = stated_numbers(report).get("heart_rate", rates[0] if rates else None)
+    rate = first_of(numbers).get("heart_rate", rates[0] if rates else None)
     modifiers |= {"tachycardia"} if rate and rate > 100 else set()
     modifiers |= {"bradycardia"} if rate and rate < 60 else set()
     found = {p.lstrip("<>") for _, p in spoken if p[0] != "~"}

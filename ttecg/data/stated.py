@@ -1,7 +1,7 @@
 """Numbers that a report states: "atrial fibrillation, rate 130/min, QRS 140 ms, axis -40" has three."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ttecg.data.numbers import NUMBERS
@@ -92,8 +92,13 @@ def stated(report: str) -> list[Stated]:
 
 def stated_numbers(report: str) -> dict[str, float]:
     """The numbers of `data.numbers` that a report states, each as it is stated first: "HF 45/min" -> 45."""
+    return first_of(stated(report))
+
+
+def first_of(numbers: Iterable[Stated]) -> dict[str, float]:
+    """Of each name the first that an ECG may be asked for."""
     found: dict[str, float] = {}
-    for number in stated(report):
+    for number in numbers:
         low, high, _ = NUMBERS[number.name]
         if low <= number.value <= high:
             found.setdefault(number.name, number.value)
