@@ -38,6 +38,7 @@ def test_visible_leads_come_back_and_einthoven_holds(ecg, network, leads, name):
     model = network if name == "network" else load(name)
     made = model.reconstruct(ecg, leads)
     assert made.leads == LEADS and made.signal.shape == ecg.signal.shape and made.rate == ecg.rate
+    assert made.info["synthetic"] is True  # the sheet says so
     for lead in leads:
         assert (made.lead(lead) == ecg.lead(lead)).all()
     assert einthoven_residual(made) < 1e-3 + einthoven_residual(ecg)
